@@ -1,0 +1,192 @@
+//! The one thread that writes.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tracing::{error, warn};
+
+use super::StoreError;
+
+/// Closures that one transaction takes at most: bounds the time the first of them waits.
+const BATCH: usize = 64;
+
+/// Closures that may wait; when so many do, callers wait before they queue.
+const QUEUE: usize = 1024;
+
+/// How long a lazy write waits for company.
+pub(super) const LAZY_DELAY: Duration = Duration::from_secs(1);
+
+/// A change and the answer that is due once it is on disk.
+///
+/// The outer closure runs inside the transaction and says whether its changes stay; the one it returns is called
+/// after the commit, with the commit's error if there was one.
+pub type Write = Box<dyn FnOnce(&Connection) -> (Verdict, Answer) + Send>;
+
+type Answer = Box<dyn FnOnce(Option<&rusqlite::Error>) + Send>;
+
+/// Whether a change stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Keep,
+    Undo,
+}
+
+enum Message {
+    Eager(Write, OwnedSemaphorePermit),
+    Lazy(Write),
+    Close(oneshot::Sender<()>),
+}
+
+/// Handle to the writer thread; the thread ends when the last handle is gone.
+#[derive(Debug, Clone)]
+pub(super) struct Writer {
+    queue: Arc<Mutex<Option<Sender<Message>>>>,
+    room: Arc<Semaphore>,
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection) -> Result<Self, StoreError> {
+        let (queue, messages) = channel();
+        thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || run(connection, &messages))
+            .map_err(StoreError::Thread)?;
+        Ok(Self { queue: Arc::new(Mutex::new(Some(queue))), room: Arc::new(Semaphore::new(QUEUE)) })
+    }
+
+    pub(super) async fn write<T, E>(
+        &self,
+        change: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else { return Err(StoreError::Closed.into()) };
+        let (reply, answer) = oneshot::channel();
+        let write: Write = Box::new(move |db| {
+            let outcome = change(db);
+            let verdict = if outcome.is_ok() { Verdict::Keep } else { Verdict::Undo };
+            let answer: Answer = Box::new(move |commit_error| {
+                let told = match commit_error {
+                    Some(error) if outcome.is_ok() => Err(StoreError::Commit(error.to_string()).into()),
+                    _ => outcome,
+                };
+                drop(reply.send(told)); // Nobody waits any more: the caller was cancelled, the change stays.
+            });
+            (verdict, answer)
+        });
+        self.send(Message::Eager(write, permit))?;
+        answer.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+
+    pub(super) fn write_lazily(&self, change: impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static) {
+        let write: Write = Box::new(move |db| {
+            let outcome = change(db);
+            if let Err(error) = &outcome {
+                warn!(error = %error, "a lazy write failed");
+            }
+            (if outcome.is_ok() { Verdict::Keep } else { Verdict::Undo }, Box::new(|_| ()))
+        });
+        if self.send(Message::Lazy(write)).is_err() {
+            warn!("a lazy write came after the database was closed");
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        let (reply, done) = oneshot::channel();
+        if self.send(Message::Close(reply)).is_ok() {
+            drop(self.queue.lock().map(|mut queue| queue.take()));
+            drop(done.await);
+        }
+    }
+
+    fn send(&self, message: Message) -> Result<(), StoreError> {
+        let queue = self.queue.lock().map_err(|_| StoreError::Closed)?;
+        queue.as_ref().ok_or(StoreError::Closed)?.send(message).map_err(|_| StoreError::Closed)
+    }
+}
+
+fn run(db: Connection, messages: &Receiver<Message>) {
+    let mut lazy: Vec<Write> = Vec::new();
+    let mut lazy_due: Option<Instant> = None;
+    loop {
+        let next = match lazy_due {
+            None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(due) => messages.recv_timeout(due.saturating_duration_since(Instant::now())),
+        };
+        let mut closing = None;
+        let mut batch: Vec<(Write, Option<OwnedSemaphorePermit>)> = Vec::new();
+        match next {
+            Ok(message) => {
+                let mut message = Some(message);
+                while let Some(taken) = message.take() {
+                    match taken {
+                        Message::Eager(write, permit) => batch.push((write, Some(permit))),
+                        Message::Lazy(write) => {
+                            lazy_due.get_or_insert_with(|| Instant::now() + LAZY_DELAY);
+                            lazy.push(write);
+                        }
+                        Message::Close(reply) => closing = Some(reply),
+                    }
+                    if batch.len() < BATCH && closing.is_none() {
+                        message = messages.try_recv().ok();
+                    }
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => (),
+            Err(RecvTimeoutError::Disconnected) => closing = Some(oneshot::channel().0),
+        }
+        let lazy_is_due = lazy_due.is_some_and(|due| due <= Instant::now());
+        if !batch.is_empty() || lazy_is_due || closing.is_some() {
+            // Lazy writes were asked for before whatever is eager now.
+            batch.splice(0..0, lazy.drain(..).map(|write| (write, None)));
+            lazy_due = None;
+        }
+        if !batch.is_empty() {
+            commit(&db, batch);
+        }
+        if let Some(reply) = closing {
+            if let Err(error) = db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+                warn!(error = %error, "the write-ahead log could not be folded in; it will be at the next start");
+            }
+            drop(db);
+            let _ = reply.send(()); // Whoever closed us may have gone.
+            return;
+        }
+    }
+}
+
+fn commit(db: &Connection, batch: Vec<(Write, Option<OwnedSemaphorePermit>)>) {
+    let begun = db.execute_batch("BEGIN IMMEDIATE");
+    let mut answers = Vec::with_capacity(batch.len());
+    for (write, permit) in batch {
+        let savepoint = db.execute_batch("SAVEPOINT change");
+        let (verdict, answer) = write(db);
+        if savepoint.is_ok() {
+            let end = match verdict {
+                Verdict::Keep => "RELEASE change",
+                Verdict::Undo => "ROLLBACK TO change; RELEASE change",
+            };
+            if let Err(error) = db.execute_batch(end) {
+                error!(error = %error, "ending a savepoint");
+            }
+        }
+        answers.push((answer, permit));
+    }
+    let committed = begun.and_then(|()| db.execute_batch("COMMIT"));
+    if let Err(error) = &committed {
+        error!(error = %error, "a commit failed; its writes are undone");
+        if !db.is_autocommit() {
+            drop(db.execute_batch("ROLLBACK"));
+        }
+    }
+    for (answer, permit) in answers {
+        answer(committed.as_ref().err());
+        drop(permit);
+    }
+}
