@@ -6,4 +6,6 @@
 //! Invariants: only one thread writes to `SQLite`; nothing in `store` knows HTTP; an acknowledgement is sent after
 //! the commit; a handler never talks to Docker.
 
+pub mod objects;
+pub mod queue;
 pub mod store;
