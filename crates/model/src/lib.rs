@@ -8,6 +8,12 @@
 //! Without the feature `full` only [`wire::supervisor`] remains, so that process 1 of every container stays small.
 
 #[cfg(feature = "full")]
+pub mod duration;
+#[cfg(feature = "full")]
+mod nearest;
+#[cfg(feature = "full")]
+pub mod quantity;
+#[cfg(feature = "full")]
 pub mod report;
 #[cfg(feature = "full")]
 pub mod service;

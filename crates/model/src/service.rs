@@ -4,9 +4,20 @@
 //! Serialising gives the canonical JSON of the API: members in the documented order, `[]` and `{}` rather than
 //! null, absent where the reference says so. Deserialising with serde reads that canonical form back.
 
+mod error;
+mod normalise;
+mod running;
+mod secrets;
+mod storage;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use error::{SpecError, Warning};
+pub use normalise::{DEFAULT_CPU, DEFAULT_MEMORY, LEAST_MEMORY, LONGEST_NAME};
+pub use secrets::HIDDEN;
+pub use storage::{DEFAULT_PROVIDER, PROVIDER_TYPES, split_provider};
 
 /// Map of strings with a stable order.
 pub type StringMap = BTreeMap<String, String>;

@@ -39,9 +39,17 @@ pub enum Kind {
 impl Kind {
     /// The kind a byte stands for, if any.
     pub fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Hello, Self::Run, Self::Kill, Self::Started, Self::Stdout, Self::Stderr, Self::Exited]
-            .into_iter()
-            .find(|kind| *kind as u8 == byte)
+        [
+            Self::Hello,
+            Self::Run,
+            Self::Kill,
+            Self::Started,
+            Self::Stdout,
+            Self::Stderr,
+            Self::Exited,
+        ]
+        .into_iter()
+        .find(|kind| *kind as u8 == byte)
     }
 }
 
