@@ -50,9 +50,18 @@ CREATE TABLE buckets (
 CREATE TABLE blobs (
     id      INTEGER PRIMARY KEY,
     size    INTEGER NOT NULL,
-    content BLOB,
-    refs    INTEGER NOT NULL               -- objects, parts and unfinished or dead-lettered jobs that use it
+    refs    INTEGER NOT NULL,              -- objects, parts, pieces and unfinished or dead-lettered jobs that use it
+    content BLOB                           -- last: the other columns are read without walking through it
 ) STRICT;
+
+-- A blob put together from others (a multipart upload): neither content nor a file of its own.
+CREATE TABLE pieces (
+    blob  INTEGER NOT NULL REFERENCES blobs (id),
+    start INTEGER NOT NULL,                -- where in the blob the piece begins
+    piece INTEGER NOT NULL REFERENCES blobs (id),
+    size  INTEGER NOT NULL,
+    PRIMARY KEY (blob, start)
+) STRICT, WITHOUT ROWID;
 
 -- Files of deleted blobs that are still to be unlinked.
 CREATE TABLE garbage (
@@ -66,7 +75,7 @@ CREATE TABLE objects (
     size         INTEGER NOT NULL,
     etag         TEXT NOT NULL,            -- MD5 in hexadecimal; `-<parts>` behind it after a multipart upload
     content_type TEXT NOT NULL,
-    metadata     TEXT NOT NULL,            -- JSON object: user metadata and the headers that S3 keeps
+    metadata     TEXT NOT NULL,            -- JSON object by header name: `x-amz-meta-…` and the headers that S3 keeps
     modified_ms  INTEGER NOT NULL,
     PRIMARY KEY (bucket, key)
 ) STRICT, WITHOUT ROWID;
@@ -79,6 +88,8 @@ CREATE TABLE uploads (
     metadata     TEXT NOT NULL,
     started_ms   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX uploads_of_bucket ON uploads (bucket, key, id);
 
 CREATE TABLE parts (
     upload TEXT NOT NULL REFERENCES uploads (id),
