@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use spillway_model::wire::link::{Engine, FailureReason, Pull, Resources, ServiceDefinition, WantedService};
+use spillway_model::wire::link::{
+    Engine, FailureReason, Pull, Resources, ServiceDefinition, WantedService,
+};
 use spillway_model::wire::supervisor::{Exited, Invocation};
 use tokio::sync::mpsc;
 
@@ -46,7 +48,10 @@ pub struct Member {}
 pub enum ClaimError {
     /// The service's or image's doing: counts against its retries.
     #[error("{message}")]
-    Failed { reason: FailureReason, message: String },
+    Failed {
+        reason: FailureReason,
+        message: String,
+    },
     /// The engine's or node's doing.
     #[error("{0}")]
     Interrupted(String),
@@ -133,7 +138,11 @@ impl Member {
 
     /// Runs the script once. Output pieces go to `output` as they come. Dropping the future kills the run.
     /// An error means that container or engine went away under the run.
-    pub async fn run(&mut self, _invocation: &Invocation, _output: mpsc::Sender<Output>) -> Result<RunEnd, ClaimError> {
+    pub async fn run(
+        &mut self,
+        _invocation: &Invocation,
+        _output: mpsc::Sender<Output>,
+    ) -> Result<RunEnd, ClaimError> {
         todo!()
     }
 

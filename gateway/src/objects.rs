@@ -155,7 +155,11 @@ pub mod buckets {
     }
 
     /// Makes the folder visible by an empty object `folder/` unless it is there; triggers nothing.
-    pub fn ensure_folder(_db: &Connection, _bucket: &str, _folder: &str) -> Result<(), ObjectError> {
+    pub fn ensure_folder(
+        _db: &Connection,
+        _bucket: &str,
+        _folder: &str,
+    ) -> Result<(), ObjectError> {
         todo!()
     }
 

@@ -69,12 +69,20 @@ pub enum Which {
 
 impl Queue {
     /// Starts a new epoch: everything that was leased is queued again unless its agent comes back for it.
-    pub async fn start(_store: Store, _blobs: Blobs, _settings: QueueSettings) -> Result<Self, StoreError> {
+    pub async fn start(
+        _store: Store,
+        _blobs: Blobs,
+        _settings: QueueSettings,
+    ) -> Result<Self, StoreError> {
         todo!()
     }
 
     /// Inside a write: adds the jobs that a new object triggers, each with a reference to its blob.
-    pub fn trigger(&self, _db: &Connection, _created: &CreatedObject) -> Result<Vec<QueuedJob>, StoreError> {
+    pub fn trigger(
+        &self,
+        _db: &Connection,
+        _created: &CreatedObject,
+    ) -> Result<Vec<QueuedJob>, StoreError> {
         todo!()
     }
 

@@ -22,9 +22,17 @@ const READERS: usize = 4;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("opening the database {path}")]
-    Open { path: PathBuf, #[source] source: rusqlite::Error },
+    Open {
+        path: PathBuf,
+        #[source]
+        source: rusqlite::Error,
+    },
     #[error("bringing the database {path} to the current schema")]
-    Migrate { path: PathBuf, #[source] source: Box<rusqlite_migration::Error> },
+    Migrate {
+        path: PathBuf,
+        #[source]
+        source: Box<rusqlite_migration::Error>,
+    },
     #[error("starting the database's writer thread")]
     Thread(#[source] std::io::Error),
     #[error("a statement failed")]
@@ -52,18 +60,34 @@ struct Readers {
 impl Store {
     /// Opens the database, creating and migrating it as needed.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let open_error = |source| StoreError::Open { path: path.to_owned(), source };
+        let open_error = |source| StoreError::Open {
+            path: path.to_owned(),
+            source,
+        };
         let mut connection = Connection::open(path).map_err(open_error)?;
         schema::prepare(&connection).map_err(open_error)?;
         schema::migrations()
             .to_latest(&mut connection)
-            .map_err(|source| StoreError::Migrate { path: path.to_owned(), source: Box::new(source) })?;
-        let readers = Readers { path: path.to_owned(), idle: std::sync::Mutex::default(), permits: Semaphore::new(READERS) };
-        Ok(Self { writer: writer::Writer::start(connection)?, readers: Arc::new(readers) })
+            .map_err(|source| StoreError::Migrate {
+                path: path.to_owned(),
+                source: Box::new(source),
+            })?;
+        let readers = Readers {
+            path: path.to_owned(),
+            idle: std::sync::Mutex::default(),
+            permits: Semaphore::new(READERS),
+        };
+        Ok(Self {
+            writer: writer::Writer::start(connection)?,
+            readers: Arc::new(readers),
+        })
     }
 
     /// Runs `change` in a transaction and returns once it is on disk. On an error nothing of it remains.
-    pub async fn write<T, E>(&self, change: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    pub async fn write<T, E>(
+        &self,
+        change: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
@@ -73,25 +97,34 @@ impl Store {
 
     /// Runs `change` together with a later write, after at most [`writer::LAZY_DELAY`]; a crash before then loses it.
     /// For what is merely nice to remember.
-    pub fn write_lazily(&self, change: impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static) {
+    pub fn write_lazily(
+        &self,
+        change: impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static,
+    ) {
         self.writer.write_lazily(change);
     }
 
     /// Runs `query` on a read-only connection, on a thread that may block.
-    pub async fn read<T, E>(&self, query: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    pub async fn read<T, E>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
         let readers = Arc::clone(&self.readers);
-        let Ok(_permit) = self.readers.permits.acquire().await else { return Err(StoreError::Closed.into()) };
+        let Ok(_permit) = self.readers.permits.acquire().await else {
+            return Err(StoreError::Closed.into());
+        };
         let work = tokio::task::spawn_blocking(move || {
             let connection = readers.take()?;
             let answer = query(&connection);
             readers.put(connection);
             answer
         });
-        work.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+        work.await
+            .unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 
     /// Writes everything out and closes the writer; later writes answer [`StoreError::Closed`].
@@ -105,7 +138,9 @@ impl Readers {
         if let Some(connection) = self.idle.lock().ok().and_then(|mut idle| idle.pop()) {
             return Ok(connection);
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_URI;
         let connection = Connection::open_with_flags(&self.path, flags)?;
         schema::prepare_reader(&connection)?;
         Ok(connection)
@@ -124,7 +159,11 @@ mod tests {
 
     async fn count(store: &Store) -> i64 {
         store
-            .read(|db| Ok::<_, StoreError>(db.query_row("SELECT count(*) FROM settings", [], |row| row.get(0))?))
+            .read(|db| {
+                Ok::<_, StoreError>(
+                    db.query_row("SELECT count(*) FROM settings", [], |row| row.get(0))?,
+                )
+            })
             .await
             .unwrap()
     }
@@ -140,7 +179,11 @@ mod tests {
         let store = Store::open(&folder.path().join("db")).unwrap();
         let good = (0..50).map(|n| {
             let store = store.clone();
-            tokio::spawn(async move { store.write(move |db| insert(db, &format!("good-{n}"))).await })
+            tokio::spawn(async move {
+                store
+                    .write(move |db| insert(db, &format!("good-{n}")))
+                    .await
+            })
         });
         let bad = store.write(|db| {
             insert(db, "bad")?;
@@ -164,6 +207,9 @@ mod tests {
         store.close().await;
         let again = Store::open(&folder.path().join("db")).unwrap();
         assert_eq!(count(&again).await, 3);
-        assert!(matches!(store.write(|db| insert(db, "late")).await, Err(StoreError::Closed)));
+        assert!(matches!(
+            store.write(|db| insert(db, "late")).await,
+            Err(StoreError::Closed)
+        ));
     }
 }

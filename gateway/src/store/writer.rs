@@ -55,7 +55,10 @@ impl Writer {
             .name("store-writer".to_owned())
             .spawn(move || run(connection, &messages))
             .map_err(StoreError::Thread)?;
-        Ok(Self { queue: Arc::new(Mutex::new(Some(queue))), room: Arc::new(Semaphore::new(QUEUE)) })
+        Ok(Self {
+            queue: Arc::new(Mutex::new(Some(queue))),
+            room: Arc::new(Semaphore::new(QUEUE)),
+        })
     }
 
     pub(super) async fn write<T, E>(
@@ -66,14 +69,22 @@ impl Writer {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else { return Err(StoreError::Closed.into()) };
+        let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else {
+            return Err(StoreError::Closed.into());
+        };
         let (reply, answer) = oneshot::channel();
         let write: Write = Box::new(move |db| {
             let outcome = change(db);
-            let verdict = if outcome.is_ok() { Verdict::Keep } else { Verdict::Undo };
+            let verdict = if outcome.is_ok() {
+                Verdict::Keep
+            } else {
+                Verdict::Undo
+            };
             let answer: Answer = Box::new(move |commit_error| {
                 let told = match commit_error {
-                    Some(error) if outcome.is_ok() => Err(StoreError::Commit(error.to_string()).into()),
+                    Some(error) if outcome.is_ok() => {
+                        Err(StoreError::Commit(error.to_string()).into())
+                    }
                     _ => outcome,
                 };
                 drop(reply.send(told)); // Nobody waits any more: the caller was cancelled, the change stays.
@@ -81,16 +92,28 @@ impl Writer {
             (verdict, answer)
         });
         self.send(Message::Eager(write, permit))?;
-        answer.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+        answer
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 
-    pub(super) fn write_lazily(&self, change: impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static) {
+    pub(super) fn write_lazily(
+        &self,
+        change: impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static,
+    ) {
         let write: Write = Box::new(move |db| {
             let outcome = change(db);
             if let Err(error) = &outcome {
                 warn!(error = %error, "a lazy write failed");
             }
-            (if outcome.is_ok() { Verdict::Keep } else { Verdict::Undo }, Box::new(|_| ()))
+            (
+                if outcome.is_ok() {
+                    Verdict::Keep
+                } else {
+                    Verdict::Undo
+                },
+                Box::new(|_| ()),
+            )
         });
         if self.send(Message::Lazy(write)).is_err() {
             warn!("a lazy write came after the database was closed");
@@ -107,7 +130,11 @@ impl Writer {
 
     fn send(&self, message: Message) -> Result<(), StoreError> {
         let queue = self.queue.lock().map_err(|_| StoreError::Closed)?;
-        queue.as_ref().ok_or(StoreError::Closed)?.send(message).map_err(|_| StoreError::Closed)
+        queue
+            .as_ref()
+            .ok_or(StoreError::Closed)?
+            .send(message)
+            .map_err(|_| StoreError::Closed)
     }
 }
 
