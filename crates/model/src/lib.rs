@@ -18,3 +18,8 @@ pub mod report;
 #[cfg(feature = "full")]
 pub mod service;
 pub mod wire;
+#[cfg(feature = "full")]
+mod written;
+
+#[cfg(feature = "full")]
+pub use written::Place;

@@ -4,6 +4,7 @@
 //! Serialising gives the canonical JSON of the API: members in the documented order, `[]` and `{}` rather than
 //! null, absent where the reference says so. Deserialising with serde reads that canonical form back.
 
+pub(crate) mod decode;
 mod error;
 mod normalise;
 mod running;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use decode::Decoded;
 pub use error::{SpecError, Warning};
 pub use normalise::{DEFAULT_CPU, DEFAULT_MEMORY, LEAST_MEMORY, LONGEST_NAME};
 pub use secrets::HIDDEN;
