@@ -9,17 +9,19 @@ const SOCKET: &str = "/spillway/supervisor.sock";
 const HELP: &str = "\
 Process 1 of a Spillway service container.
 
-Usage: spillway-supervisor [serve] [--socket PATH] [--any-peer]
+Usage: spillway-supervisor [serve] [--socket PATH] [--scratch FOLDER]... [--any-peer]
        spillway-supervisor hold
        spillway-supervisor true
 
-  serve            run a script per invocation for the agent that connects (the default)
-    --socket PATH  listen here [default: /spillway/supervisor.sock]
-    --any-peer     also obey processes of the same PID namespace; for tests only
-  hold             sleep until SIGTERM: keeps a network namespace open for other containers
-  true             exit with 0: measures what a container start costs
-  --version        say the version
-  --help           say this
+  serve               run a script per invocation for the agent that connects (the default)
+    --socket PATH     listen here [default: /spillway/supervisor.sock]
+    --scratch FOLDER  after each invocation remove what is new in this folder; repeatable
+                      [default: /tmp, /var/tmp and /dev/shm as process 1, otherwise none]
+    --any-peer        also obey processes of the same PID namespace; for tests only
+  hold                sleep until SIGTERM: keeps a network namespace open for other containers
+  true                exit with 0: measures what a container start costs
+  --version           say the version
+  --help              say this
 ";
 
 const VERSION: &str = concat!("spillway-supervisor ", env!("CARGO_PKG_VERSION"), "\n");
@@ -38,6 +40,8 @@ pub(crate) enum Command {
 pub(crate) struct Settings {
     /// The Unix socket to listen on.
     pub(crate) socket: PathBuf,
+    /// Folders to clean after each invocation; empty for the usual ones.
+    pub(crate) scratch: Vec<PathBuf>,
     /// Whether processes of our own PID namespace may give orders.
     pub(crate) any_peer: bool,
 }
@@ -49,6 +53,8 @@ pub(crate) enum ArgumentError {
     Unknown(OsString),
     #[error("--socket needs a path, such as --socket {SOCKET}")]
     SocketWithoutPath,
+    #[error("--scratch needs a folder, such as --scratch /tmp")]
+    ScratchWithoutFolder,
 }
 
 /// Reads the arguments that follow the program's name.
@@ -73,6 +79,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
     }
     let mut settings = Settings {
         socket: PathBuf::from(SOCKET),
+        scratch: Vec::new(),
         any_peer: false,
     };
     while let Some(argument) = arguments.next() {
@@ -83,6 +90,12 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
                     .ok_or(ArgumentError::SocketWithoutPath)?
                     .into();
             }
+            Some("--scratch") => settings.scratch.push(
+                arguments
+                    .next()
+                    .ok_or(ArgumentError::ScratchWithoutFolder)?
+                    .into(),
+            ),
             Some("--any-peer") => settings.any_peer = true,
             _ => return Err(ArgumentError::Unknown(argument)),
         }
@@ -108,6 +121,7 @@ mod tests {
         let serve = |socket: &str, any_peer| {
             Ok(Command::Serve(Settings {
                 socket: socket.into(),
+                scratch: Vec::new(),
                 any_peer,
             }))
         };
@@ -123,6 +137,7 @@ mod tests {
         check(&["true"], &Ok(Command::True));
         check(&["--version"], &Ok(Command::Print(VERSION)));
         check(&["--help"], &Ok(Command::Print(HELP)));
+        check(&["--scratch"], &Err(ArgumentError::ScratchWithoutFolder));
         check(&["--socket"], &Err(ArgumentError::SocketWithoutPath));
         check(&["hold", "still"], &unknown("still"));
         check(&["--any-peer", "hold"], &unknown("hold"));

@@ -18,9 +18,14 @@ const DEPTH: u32 = 64;
 pub(crate) struct Folders(Vec<(PathBuf, HashSet<OsString>)>);
 
 impl Folders {
-    /// Remembers what is there now. A folder that the image does not have is watched too: a script may make it.
-    pub(crate) fn remember() -> Self {
-        Self::of(SCRATCH.map(PathBuf::from))
+    /// Remembers what is there now, in the folders that are named or else in the usual ones of a container. Who is
+    /// not process 1 shares its `/tmp` with strangers, and then nothing is usual. A folder that the image does not
+    /// have is watched too: a script may make it.
+    pub(crate) fn remember(named: &[PathBuf], process_1: bool) -> Self {
+        match named {
+            [] if process_1 => Self::of(SCRATCH.map(PathBuf::from)),
+            named => Self::of(named.to_vec()),
+        }
     }
 
     fn of(folders: impl IntoIterator<Item = PathBuf>) -> Self {

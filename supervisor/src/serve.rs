@@ -55,7 +55,7 @@ pub(crate) fn serve(settings: &Settings) -> Result<(), ServeError> {
         any_peer: settings.any_peer,
         signals: Signals::listen(process_1 && !settings.any_peer).map_err(ServeError::Prepare)?,
         spawner: Spawner::prepare().map_err(ServeError::Prepare)?,
-        folders: Folders::remember(),
+        folders: Folders::remember(&settings.scratch, process_1),
         scratch: vec![0; MAX_OUTPUT].into_boxed_slice(),
         connection: None,
         run: None,
