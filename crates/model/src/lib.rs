@@ -10,6 +10,8 @@
 #[cfg(feature = "full")]
 pub mod duration;
 #[cfg(feature = "full")]
+pub mod fdl;
+#[cfg(feature = "full")]
 mod nearest;
 #[cfg(feature = "full")]
 pub mod quantity;

@@ -9,7 +9,7 @@ mod yaml;
 
 pub(crate) use json::read as read_json;
 pub(crate) use members::{Dialect, Members, Note, Notes};
-pub(crate) use yaml::{YamlError, read as read_yaml};
+pub(crate) use yaml::read as read_yaml;
 
 /// Where in a text something stands, both from 1; zeros where nobody knows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]

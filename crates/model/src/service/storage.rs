@@ -69,6 +69,29 @@ impl StorageProviders {
 }
 
 impl Service {
+    /// Outputs of a normalised service that lie inside one of its inputs, so that its results start it again: paths of
+    /// the two members.
+    pub fn self_triggers(&self) -> Vec<(String, String)> {
+        let inside = |output: &StorageIo, input: &StorageIo| {
+            let below = |rest: &str| rest.is_empty() || rest.starts_with('/');
+            output.provider() == input.provider()
+                && ["minio", "s3", "file"].contains(&output.provider().0)
+                && output.path.strip_prefix(&input.path).is_some_and(below)
+        };
+        let mut found = Vec::new();
+        for (out_at, output) in self.output.iter().enumerate() {
+            for (in_at, input) in self.input.iter().enumerate() {
+                if inside(output, input) {
+                    found.push((
+                        format!("output[{out_at}].path"),
+                        format!("input[{in_at}].path"),
+                    ));
+                }
+            }
+        }
+        found
+    }
+
     /// Inputs, outputs and mount that name a provider which is defined nowhere: the path of the member and
     /// `<type>.<id>`. The built-in store needs no definition.
     pub fn undefined_providers(&self) -> Vec<(String, String)> {

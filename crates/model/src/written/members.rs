@@ -21,6 +21,8 @@ pub(crate) struct Note {
     pub(crate) field: String,
     pub(crate) place: Place,
     pub(crate) message: String,
+    /// Whether the message says by itself which member it is about.
+    pub(crate) names_itself: bool,
 }
 
 /// What was noticed while reading.
@@ -48,6 +50,7 @@ impl Notes {
             field: field.to_owned(),
             place,
             message,
+            names_itself: false,
         });
     }
 
@@ -56,6 +59,7 @@ impl Notes {
             field: field.to_owned(),
             place,
             message,
+            names_itself: false,
         });
     }
 
@@ -171,7 +175,7 @@ pub(crate) struct Members<'a, 'n> {
     path: String,
     pub(crate) place: Place,
     pub(crate) notes: &'n mut Notes,
-    known: Vec<&'static str>,
+    known: Vec<&'a str>,
 }
 
 impl<'a> Members<'a, '_> {
@@ -200,6 +204,16 @@ impl<'a> Members<'a, '_> {
     /// Names that are known and mean nothing here.
     pub(crate) fn ignore(&mut self, names: &[&'static str]) {
         self.known.extend(names);
+    }
+
+    /// The same for all names that `known` recognises.
+    pub(crate) fn ignore_all(&mut self, known: impl Fn(&str) -> bool) {
+        self.known.extend(
+            self.members
+                .iter()
+                .map(|(key, _)| key.name.as_str())
+                .filter(|name| known(name)),
+        );
     }
 
     pub(crate) fn text(&mut self, name: &'static str) -> String {
@@ -300,11 +314,14 @@ impl<'a> Members<'a, '_> {
             let hint = did_you_mean(&key.name, self.known.iter().copied());
             let hint = hint.unwrap_or_else(|| "; it is ignored".to_owned());
             let name = super::cut(&key.name);
-            self.notes.warning(
-                &join(&self.path, &name),
-                key.place,
-                format!("unknown key {name:?}{hint}"),
-            );
+            let message = format!("unknown key {name:?}{hint}");
+            let field = join(&self.path, &name);
+            self.notes.warnings.push(Note {
+                field,
+                place: key.place,
+                message,
+                names_itself: true,
+            });
         }
     }
 }
