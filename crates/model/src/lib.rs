@@ -10,6 +10,8 @@
 #[cfg(feature = "full")]
 pub mod duration;
 #[cfg(feature = "full")]
+pub mod event;
+#[cfg(feature = "full")]
 pub mod fdl;
 #[cfg(feature = "full")]
 mod nearest;
