@@ -5,7 +5,27 @@
 //!
 //! Invariants: only one thread writes to `SQLite`; nothing in `store` knows HTTP; an acknowledgement is sent after
 //! the commit; a handler never talks to Docker.
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! use spillway_gateway::{Config, Gateway};
+//!
+//! let gateway = Gateway::start(Config { data: Some("/var/lib/spillway/gateway".into()), ..Config::default() }).await?;
+//! println!("the API listens at {}", gateway.api_address());
+//! gateway.stop().await;
+//! # Ok(())
+//! # }
+//! ```
 
+mod api;
+mod auth;
+pub mod config;
+mod gateway;
 pub mod objects;
 pub mod queue;
+mod serve;
+mod services;
 pub mod store;
+
+pub use config::{Config, Secret};
+pub use gateway::Gateway;

@@ -1,0 +1,92 @@
+//! `/system/config`: the cluster's settings, and the keys of its object store.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+
+use super::answer::json;
+use super::body::{self, MAX_JSON};
+use super::problem::Problem;
+use super::{App, Here};
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    config: ClusterConfig<'a>,
+    minio_provider: Provider<'a>,
+    allowed_image_repositories: Vec<String>,
+}
+
+#[derive(Serialize)]
+#[allow(clippy::struct_excessive_bools)] // The reference's members.
+struct ClusterConfig<'a> {
+    name: &'a str,
+    namespace: &'static str,
+    services_namespace: &'static str,
+    controller_service_account: &'static str,
+    gpu_available: bool,
+    #[serde(rename = "interLink_available")]
+    interlink_available: bool,
+    yunikorn_enable: bool,
+    kueue_enable: bool,
+    volume_enable: bool,
+    oidc_groups: [&'static str; 0],
+    minio_quota_enabled: bool,
+}
+
+#[derive(Serialize)]
+struct Provider<'a> {
+    endpoint: &'a str,
+    verify: bool,
+    access_key: &'a str,
+    secret_key: &'a str,
+    region: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Wanted {
+    allowed_image_repositories: Option<Vec<String>>,
+}
+
+/// Shows the settings that clients ask for.
+pub(super) async fn show(State(app): Here) -> Result<Response, Problem> {
+    let credentials = &app.settings.credentials;
+    json(&Shown {
+        config: ClusterConfig {
+            name: &app.settings.name,
+            namespace: "oscar",
+            services_namespace: "oscar-svc",
+            controller_service_account: "oscar-sa",
+            gpu_available: false,
+            interlink_available: false,
+            yunikorn_enable: false,
+            kueue_enable: false,
+            volume_enable: false,
+            oidc_groups: [],
+            minio_quota_enabled: false,
+        },
+        minio_provider: Provider {
+            endpoint: &app.s3_url,
+            verify: verify(&app),
+            access_key: credentials.access_key.reveal(),
+            secret_key: credentials.secret_key.reveal(),
+            region: &app.settings.region,
+        },
+        allowed_image_repositories: app.services.allowed_images().await?,
+    })
+}
+
+/// Sets which images may be used.
+pub(super) async fn replace(State(app): Here, body: Body) -> Result<Response, Problem> {
+    let wanted: Wanted = body::lenient(&body::read(body, MAX_JSON).await?).map_err(Problem::bad)?;
+    let Some(repositories) = wanted.allowed_image_repositories else {
+        return json(&None::<()>); // What the reference echoes when there is nothing to set.
+    };
+    app.services.allow_images(repositories.clone()).await?;
+    json(&repositories)
+}
+
+/// Whether the store's address has a certificate to verify.
+fn verify(app: &App) -> bool {
+    app.s3_url.starts_with("https://")
+}

@@ -1,0 +1,249 @@
+//! Jobs and their logs.
+
+use std::collections::HashMap;
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use serde::Serialize;
+use serde::ser::{SerializeMap as _, Serializer};
+
+use super::answer::json;
+use super::problem::Problem;
+use super::{App, Here};
+use crate::queue::Which;
+
+/// One page of jobs, newest first.
+#[allow(clippy::struct_field_names)] // The reference's names.
+#[derive(Default, Serialize)]
+struct Page {
+    #[serde(serialize_with = "by_name")]
+    jobs: Vec<(String, Job)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_page: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remaining_jobs: Option<i64>,
+}
+
+/// A job; times that are not known are absent, because some scripts read this without a JSON parser.
+#[derive(Serialize)]
+struct Job {
+    status: &'static str,
+    creation_time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finish_time: Option<String>,
+}
+
+/// The jobs of a service.
+pub(super) async fn list(
+    State(app): Here,
+    Path(name): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<Response, Problem> {
+    must_exist(&app, &name).await?;
+    let before = match query.get("page").filter(|page| !page.is_empty()) {
+        None => i64::MAX,
+        Some(page) => job_of_token(page)
+            .ok_or_else(|| Problem::bad("the page is not one that a listing named"))?,
+    };
+    let limit = app.settings.limits.listing;
+    json(
+        &app.store
+            .read(move |db| page(db, &name, before, limit))
+            .await?,
+    )
+}
+
+/// Deletes the jobs that succeeded, or with `all=true` every job.
+pub(super) async fn delete_many(
+    State(app): Here,
+    Path(name): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<StatusCode, Problem> {
+    must_exist(&app, &name).await?;
+    let which = if flag(&query, "all") {
+        Which::All
+    } else {
+        Which::Succeeded
+    };
+    app.queue.delete(&name, which).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What a job printed.
+pub(super) async fn log(
+    State(app): Here,
+    Path((name, job)): Path<(String, String)>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<Response, Problem> {
+    must_exist(&app, &name).await?;
+    let log = app
+        .store
+        .read(move |db| stored_log(db, &name, &job))
+        .await?
+        .ok_or(Problem::NOT_FOUND)?;
+    Ok(if flag(&query, "timestamps") {
+        log
+    } else {
+        without_times(&log)
+    }
+    .into_response())
+}
+
+/// Deletes one job.
+pub(super) async fn delete_one(
+    State(app): Here,
+    Path((name, job)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    if !app.services.exists(&name).await? {
+        let text = "You do not have permission to access this service";
+        return Err(Problem::Text(StatusCode::FORBIDDEN, text.to_owned()));
+    }
+    match app.queue.delete(&name, Which::One(job)).await? {
+        0 => Err(Problem::NOT_FOUND),
+        _ => Ok(StatusCode::NO_CONTENT),
+    }
+}
+
+async fn must_exist(app: &App, name: &str) -> Result<(), Problem> {
+    if app.services.exists(name).await? {
+        Ok(())
+    } else {
+        Err(Problem::NOT_FOUND)
+    }
+}
+
+/// A switch in the query; what is no boolean is off.
+fn flag(query: &HashMap<String, String>, name: &str) -> bool {
+    query
+        .get(name)
+        .is_some_and(|value| matches!(value.as_str(), "1" | "t" | "T" | "true" | "TRUE" | "True"))
+}
+
+fn page(db: &Connection, service: &str, before: i64, limit: usize) -> Result<Page, Problem> {
+    let mut query = db.prepare_cached(
+        "SELECT id, name, state, created_ms, started_ms, finished_ms FROM jobs
+         WHERE service = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3",
+    )?;
+    let one_more = i64::try_from(limit + 1).unwrap_or(i64::MAX);
+    let rows = query.query_map(params![service, before, one_more], |row| {
+        let state: String = row.get(2)?;
+        Ok((
+            row.get::<_, i64>(0)?,
+            row.get::<_, String>(1)?,
+            job(&state, row.get(3)?, row.get(4)?, row.get(5)?),
+        ))
+    })?;
+    let mut rows = rows.collect::<Result<Vec<_>, _>>()?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let last = rows.last().map(|(id, _, _)| *id).filter(|_| more);
+    let remaining = last.map(|last| {
+        db.prepare_cached("SELECT count(*) FROM jobs WHERE service = ?1 AND id < ?2")?
+            .query_row(params![service, last], |row| row.get(0))
+    });
+    Ok(Page {
+        jobs: rows.into_iter().map(|(_, name, job)| (name, job)).collect(),
+        next_page: last.map(|last| BASE64_URL_SAFE_NO_PAD.encode(last.to_string())),
+        remaining_jobs: remaining.transpose()?,
+    })
+}
+
+/// A retried job waits like a new one: the start of an attempt that failed says nothing about it.
+fn job(state: &str, created: i64, started: Option<i64>, finished: Option<i64>) -> Job {
+    let (status, started, finished) = match (state, started) {
+        ("queued", _) | ("leased", None) => ("Pending", None, None),
+        ("leased", started) => ("Running", started, None),
+        ("succeeded", started) => ("Succeeded", started, finished),
+        ("dead", started) => ("Failed", started, finished),
+        _ => ("Unknown", started, finished),
+    };
+    Job {
+        status,
+        creation_time: whole_seconds(created),
+        start_time: started.map(whole_seconds),
+        finish_time: finished.map(whole_seconds),
+    }
+}
+
+fn whole_seconds(milliseconds: i64) -> String {
+    let time = Timestamp::from_second(milliseconds.div_euclid(1000)).unwrap_or_default();
+    time.to_string()
+}
+
+fn job_of_token(token: &str) -> Option<i64> {
+    String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(token).ok()?)
+        .ok()?
+        .parse()
+        .ok()
+}
+
+/// The logs of all attempts in order, or the sentence on why there was no run; `None` while nothing ran.
+fn stored_log(db: &Connection, service: &str, job: &str) -> Result<Option<String>, Problem> {
+    let found: Option<(i64, String, String)> = db
+        .prepare_cached("SELECT id, state, message FROM jobs WHERE name = ?1 AND service = ?2")?
+        .query_row([job, service], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .optional()?;
+    let Some((id, state, message)) = found else {
+        return Ok(None);
+    };
+    let mut query = db.prepare_cached("SELECT text FROM logs WHERE job = ?1 ORDER BY attempt")?;
+    let attempts = query
+        .query_map([id], |row| row.get::<_, String>(0))?
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(match state.as_str() {
+        _ if !attempts.is_empty() => Some(attempts.concat()),
+        "succeeded" | "dead" => Some(message),
+        _ => None,
+    })
+}
+
+/// Takes the time in front of each line away.
+fn without_times(log: &str) -> String {
+    let text = |line| match str::split_once(line, ' ') {
+        Some((time, text)) if time.parse::<Timestamp>().is_ok() => text,
+        _ => line,
+    };
+    log.split_inclusive('\n').map(text).collect()
+}
+
+fn by_name<S: Serializer>(jobs: &[(String, Job)], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(jobs.len()))?;
+    for (name, job) in jobs {
+        map.serialize_entry(name, job)?;
+    }
+    map.end()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_whole_seconds_and_a_z() {
+        assert_eq!(whole_seconds(1_769_941_231_999), "2026-02-01T10:20:31Z");
+    }
+
+    #[test]
+    fn only_times_are_taken_from_the_lines() {
+        let log =
+            "2026-02-01T10:20:31.123456789Z hello world\nno time here\n2026-02-01T10:20:31Z \n";
+        assert_eq!(without_times(log), "hello world\nno time here\n\n");
+    }
+
+    #[test]
+    fn a_retried_job_is_pending_again() {
+        assert_eq!(job("queued", 0, Some(5), None).status, "Pending");
+        assert_eq!(job("queued", 0, Some(5), None).start_time, None);
+        assert_eq!(job("leased", 0, None, None).status, "Pending");
+        assert_eq!(job("leased", 0, Some(5), None).status, "Running");
+    }
+}

@@ -1,0 +1,201 @@
+//! Services: list, read, create, update, delete.
+
+use std::collections::HashMap;
+
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use serde::Serialize;
+use spillway_model::service::Service;
+use tracing::debug;
+
+use super::answer::{json_text, text};
+use super::body::{self, MAX_JSON};
+use super::deployment::Deployment;
+use super::problem::Problem;
+use super::{App, Here};
+use crate::auth::same_secret;
+
+/// Longest value of a label, which the reference takes for the longest name in a path.
+const LONGEST_LABEL: usize = 63;
+
+/// A service as it is shown.
+#[derive(Serialize)]
+struct View<'a> {
+    #[serde(flatten)]
+    service: &'a Service,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deployment: Option<Deployment>,
+}
+
+/// All services.
+pub(super) async fn list(
+    State(app): Here,
+    Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let services = app.services.list().await?;
+    let views: Vec<_> = services
+        .iter()
+        .map(|service| view(service, &query))
+        .collect();
+    Ok(json_text(for_client(text(&views)?, &app, &headers)))
+}
+
+/// One service.
+pub(super) async fn show(
+    State(app): Here,
+    Path(name): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let service = find(&app, &name).await?;
+    Ok(json_text(for_client(
+        text(&view(&service, &query))?,
+        &app,
+        &headers,
+    )))
+}
+
+/// Adds a service.
+pub(super) async fn create(State(app): Here, body: Body) -> Result<StatusCode, Problem> {
+    let service = read(&app, body).await?;
+    let created = app.services.create(service).await;
+    created.map_err(|cause| Problem::of_service("Error creating the service", cause))?;
+    Ok(StatusCode::CREATED)
+}
+
+/// Replaces the service that the body names.
+pub(super) async fn update(State(app): Here, body: Body) -> Result<StatusCode, Problem> {
+    let service = read(&app, body).await?;
+    let updated = app.services.update(service).await;
+    updated.map_err(|cause| Problem::of_service("Error updating the service", cause))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Removes a service with its jobs and buckets.
+pub(super) async fn delete(
+    State(app): Here,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let deleted = app.services.delete(&name).await;
+    deleted.map_err(|cause| Problem::of_service("Error deleting the service", cause))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The service of a path, or the answer that there is none.
+pub(super) async fn find(app: &App, name: &str) -> Result<Service, Problem> {
+    check_name(name)?;
+    app.services.get(name).await?.ok_or(Problem::NOT_FOUND)
+}
+
+/// Whether a path may name a service at all.
+pub(super) fn check_name(name: &str) -> Result<(), Problem> {
+    let ends = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let (first, last) = (name.bytes().next(), name.bytes().next_back());
+    if name.len() <= LONGEST_LABEL && ends(first) && ends(last) && name.bytes().all(inner) {
+        Ok(())
+    } else {
+        Err(Problem::bad("invalid serviceName"))
+    }
+}
+
+async fn read(app: &App, body: Body) -> Result<Service, Problem> {
+    let bytes = body::read(body, MAX_JSON).await?;
+    let decoded = Service::from_json(&bytes).map_err(|error| Problem::bad(error.answer()))?;
+    let mut service = decoded.service;
+    for warning in &decoded.warnings {
+        debug!(service.name = %service.name, "a definition was sent with something odd: {warning}");
+    }
+    service
+        .normalise()
+        .map_err(|error| Problem::bad(error.answer()))?;
+    forget_own_password(app, &mut service);
+    Ok(service)
+}
+
+/// OSCAR's CLI sends the caller's own password along, as that of the target cluster. It has no business in a
+/// definition that others may read.
+fn forget_own_password(app: &App, service: &mut Service) {
+    let own = &app.settings.credentials;
+    for cluster in service.clusters.values_mut() {
+        if same_secret(&cluster.auth_password, own.password.reveal()) {
+            cluster.auth_password.clear();
+        }
+    }
+}
+
+fn view<'a>(service: &'a Service, query: &HashMap<String, String>) -> View<'a> {
+    let wanted = query.get("include").is_some_and(|list| {
+        list.split(',')
+            .any(|item| item.trim().eq_ignore_ascii_case("deployment"))
+    });
+    View {
+        service,
+        deployment: wanted.then(Deployment::batch_only),
+    }
+}
+
+/// OSCAR's CLI up to 1.9 knows the two port members as numbers only, and nothing but its user agent tells it apart.
+fn for_client(json: String, app: &App, headers: &HeaderMap) -> String {
+    let agent = headers
+        .get(header::USER_AGENT)
+        .and_then(|agent| agent.to_str().ok())
+        .unwrap_or_default();
+    if app.settings.scalar_ports && agent.starts_with("Go-http-client") {
+        scalar_ports(&json)
+    } else {
+        json
+    }
+}
+
+/// Replaces the arrays of ports by their first number. Inside a JSON string the quotes would be escaped, so these
+/// texts can only be members.
+fn scalar_ports(json: &str) -> String {
+    let mut text = json.to_owned();
+    for member in ["\"api_port\":[", "\"nodePort\":["] {
+        let mut rest = text.as_str();
+        let mut changed = String::with_capacity(text.len());
+        while let Some((before, after)) = rest.split_once(member) {
+            let (ports, behind) = after.split_once(']').unwrap_or((after, ""));
+            changed.push_str(before);
+            changed.push_str(member.trim_end_matches('['));
+            changed.push_str(
+                ports
+                    .split(',')
+                    .next()
+                    .filter(|port| !port.is_empty())
+                    .unwrap_or("0"),
+            );
+            rest = behind;
+        }
+        changed.push_str(rest);
+        text = changed;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_port_members_become_numbers() {
+        let json = r#"[{"script":"\"api_port\":[1]","expose":{"api_port":[8080,9090],"x":1,"nodePort":[30000]}},{"a":[1]}]"#;
+        let expected = r#"[{"script":"\"api_port\":[1]","expose":{"api_port":8080,"x":1,"nodePort":30000}},{"a":[1]}]"#;
+        assert_eq!(scalar_ports(json), expected);
+        assert_eq!(scalar_ports("{}"), "{}");
+    }
+
+    #[test]
+    fn a_name_in_a_path_is_a_label() {
+        for good in ["a", "grey", "Grey_1.x-y"] {
+            assert!(check_name(good).is_ok(), "for {good:?}");
+        }
+        for bad in ["", "-a", "a-", "a b", "a/b", "é", &"a".repeat(64)] {
+            assert!(check_name(bad).is_err(), "for {bad:?}");
+        }
+    }
+}

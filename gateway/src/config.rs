@@ -1,0 +1,165 @@
+//! What can be set, and where from: a flag, else its variable, else the file given with `--config`, else a default.
+//!
+//! [`Config`] is what was asked for; [`Settings`] is what holds.
+
+mod credentials;
+mod secret;
+mod settings;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use jiff::SignedDuration;
+use serde::Deserialize;
+
+pub use credentials::Credentials;
+pub use secret::Secret;
+pub use settings::{DEFAULT_DATA, Limits, Settings};
+
+/// Largest settings file, in bytes.
+const MAX_FILE: u64 = 1024 * 1024;
+
+/// Everything that can be set; what is absent takes its default. The members are also the keys of the settings file.
+#[derive(Debug, Clone, Default, PartialEq, clap::Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// YAML file with further settings, named like the flags with `_` for `-`
+    #[arg(long, env = "SPILLWAY_GATEWAY_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Folder that holds everything which must survive [default: /var/lib/spillway/gateway]
+    #[arg(long, env = "SPILLWAY_GATEWAY_DATA", value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
+    /// Address of the API [default: 0.0.0.0:8080]
+    #[arg(long, env = "SPILLWAY_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Address of the object store [default: 0.0.0.0:9000]
+    #[arg(long, env = "SPILLWAY_S3_LISTEN", value_name = "ADDRESS")]
+    pub s3_listen: Option<SocketAddr>,
+    /// URL under which clients reach the object store [default: http://<this host>:<its port>]
+    #[arg(long, env = "SPILLWAY_S3_URL", value_name = "URL")]
+    pub s3_url: Option<String>,
+    /// Region that the object store names to clients [default: us-east-1]
+    #[arg(long, env = "MINIO_REGION", value_name = "REGION")]
+    pub region: Option<String>,
+    /// Name of the cluster [default: oscar]
+    #[arg(long, env = "OSCAR_NAME", value_name = "NAME")]
+    pub name: Option<String>,
+    /// The administrator [default: oscar]
+    #[arg(long, env = "OSCAR_USERNAME", value_name = "NAME")]
+    pub username: Option<String>,
+    /// His password [default: generated at the first start, kept in the data folder]
+    #[arg(
+        long,
+        env = "OSCAR_PASSWORD",
+        hide_env_values = true,
+        value_name = "PASSWORD"
+    )]
+    pub password: Option<Secret>,
+    /// Access key of the object store [default: generated]
+    #[arg(
+        long,
+        env = "MINIO_ACCESS_KEY",
+        hide_env_values = true,
+        value_name = "KEY"
+    )]
+    pub access_key: Option<Secret>,
+    /// Secret key of the object store [default: generated]
+    #[arg(
+        long,
+        env = "MINIO_SECRET_KEY",
+        hide_env_values = true,
+        value_name = "KEY"
+    )]
+    pub secret_key: Option<Secret>,
+    /// What agents show to join the cluster [default: generated]
+    #[arg(
+        long,
+        env = "SPILLWAY_JOIN_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    pub join_token: Option<Secret>,
+    /// Largest body of POST /job, in bytes [default: 67108864]
+    #[arg(long, env = "SPILLWAY_JOB_BODY_LIMIT", value_name = "BYTES")]
+    pub job_body_limit: Option<u64>,
+    /// API requests served at the same time; further ones wait [default: 256]
+    #[arg(long, env = "SPILLWAY_CONCURRENT_REQUESTS", value_name = "NUMBER")]
+    pub concurrent_requests: Option<u32>,
+    /// Connections at the same time on each of the two ports; further ones wait [default: 1024]
+    #[arg(long, env = "SPILLWAY_CONNECTIONS", value_name = "NUMBER")]
+    pub connections: Option<u32>,
+    /// How long an API request may take, such as 300s [default: 300s]
+    #[arg(long, env = "SPILLWAY_REQUEST_TIMEOUT", value_name = "TIME")]
+    pub request_timeout: Option<SignedDuration>,
+    /// How long requests in progress may go on after the order to stop [default: 10s]
+    #[arg(long, env = "SPILLWAY_STOP_TIMEOUT", value_name = "TIME")]
+    pub stop_timeout: Option<SignedDuration>,
+    /// Jobs or objects on one page of a listing [default: 70]
+    #[arg(long, env = "JOB_LISTING_LIMIT", value_name = "NUMBER")]
+    pub listing_limit: Option<u32>,
+    /// Wrong passwords in a row that one address may send before it has to wait [default: 20]
+    #[arg(long, env = "SPILLWAY_PASSWORD_GUESSES", value_name = "NUMBER")]
+    pub password_guesses: Option<u32>,
+    /// Time after which an address may guess once more [default: 3s]
+    #[arg(long, env = "SPILLWAY_PASSWORD_GUESS_EVERY", value_name = "TIME")]
+    pub password_guess_every: Option<SignedDuration>,
+    /// Show Go clients the ports of exposed services as numbers, as OSCAR's CLI up to 1.9 expects [default: true]
+    #[arg(long, env = "SPILLWAY_SCALAR_PORTS", value_name = "true|false")]
+    pub scalar_ports: Option<bool>,
+}
+
+impl Config {
+    /// Adds what the settings file says, if one is named, below what was said directly.
+    pub(crate) fn with_file(self) -> anyhow::Result<Self> {
+        let Some(path) = self.config.clone() else {
+            return Ok(self);
+        };
+        let file =
+            read(&path).with_context(|| format!("reading the settings file {}", path.display()))?;
+        Ok(self.or(file))
+    }
+
+    /// What `self` leaves open is taken from `other`.
+    fn or(self, other: Self) -> Self {
+        Self {
+            config: self.config.or(other.config),
+            data: self.data.or(other.data),
+            listen: self.listen.or(other.listen),
+            s3_listen: self.s3_listen.or(other.s3_listen),
+            s3_url: self.s3_url.or(other.s3_url),
+            region: self.region.or(other.region),
+            name: self.name.or(other.name),
+            username: self.username.or(other.username),
+            password: self.password.or(other.password),
+            access_key: self.access_key.or(other.access_key),
+            secret_key: self.secret_key.or(other.secret_key),
+            join_token: self.join_token.or(other.join_token),
+            job_body_limit: self.job_body_limit.or(other.job_body_limit),
+            concurrent_requests: self.concurrent_requests.or(other.concurrent_requests),
+            connections: self.connections.or(other.connections),
+            request_timeout: self.request_timeout.or(other.request_timeout),
+            stop_timeout: self.stop_timeout.or(other.stop_timeout),
+            listing_limit: self.listing_limit.or(other.listing_limit),
+            password_guesses: self.password_guesses.or(other.password_guesses),
+            password_guess_every: self.password_guess_every.or(other.password_guess_every),
+            scalar_ports: self.scalar_ports.or(other.scalar_ports),
+        }
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<Config> {
+    anyhow::ensure!(
+        std::fs::metadata(path)?.len() <= MAX_FILE,
+        "it is larger than {MAX_FILE} bytes"
+    );
+    let text = std::fs::read_to_string(path)?;
+    if text.trim().is_empty() {
+        return Ok(Config::default());
+    }
+    Ok(serde_saphyr::from_str(&text)?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! The settings that hold, checked and complete.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use jiff::SignedDuration;
+
+use super::{Config, Credentials};
+
+/// Where the gateway keeps its data unless told otherwise.
+pub const DEFAULT_DATA: &str = "/var/lib/spillway/gateway";
+
+/// Everything the gateway goes by.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub data: PathBuf,
+    pub listen: SocketAddr,
+    pub s3_listen: SocketAddr,
+    /// As configured; see `Gateway` for the default, which needs the port.
+    pub s3_url: Option<String>,
+    pub region: String,
+    /// Name of the cluster.
+    pub name: String,
+    pub credentials: Credentials,
+    pub limits: Limits,
+    pub scalar_ports: bool,
+}
+
+/// What keeps things bounded.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bytes of a `/job` body.
+    pub job_body: u64,
+    /// API requests in progress.
+    pub requests: usize,
+    /// Connections on each port.
+    pub connections: usize,
+    pub request_timeout: Duration,
+    pub stop_timeout: Duration,
+    /// Entries of a page.
+    pub listing: usize,
+    /// Wrong passwords at once, and the time that earns one more.
+    pub guesses: u32,
+    pub guess_every: Duration,
+}
+
+impl Settings {
+    /// Completes `config` with its file, its defaults and the credentials of the data folder, which must exist.
+    pub(crate) fn new(config: &Config, data: &Path) -> anyhow::Result<Self> {
+        let credentials = Credentials::load(data, config)?;
+        let limits = Limits::new(config)?;
+        let name = config.name.clone().unwrap_or_else(|| "oscar".to_owned());
+        anyhow::ensure!(
+            !name.is_empty(),
+            "name is empty; name the cluster, or leave it out"
+        );
+        let s3_url = config
+            .s3_url
+            .as_deref()
+            .map(|url| url.trim_end_matches('/').to_owned());
+        if let Some(url) = &s3_url {
+            let known = url.starts_with("http://") || url.starts_with("https://");
+            anyhow::ensure!(
+                known,
+                "s3_url must start with http:// or https://, but is {url:?}"
+            );
+        }
+        Ok(Self {
+            data: data.to_owned(),
+            listen: config.listen.unwrap_or(([0, 0, 0, 0], 8080).into()),
+            s3_listen: config.s3_listen.unwrap_or(([0, 0, 0, 0], 9000).into()),
+            s3_url,
+            region: config
+                .region
+                .clone()
+                .filter(|region| !region.is_empty())
+                .unwrap_or_else(|| "us-east-1".to_owned()),
+            name,
+            credentials,
+            limits,
+            scalar_ports: config.scalar_ports.unwrap_or(true),
+        })
+    }
+}
+
+impl Limits {
+    pub(super) fn new(config: &Config) -> anyhow::Result<Self> {
+        let listing = config.listing_limit.unwrap_or(70);
+        anyhow::ensure!(
+            (1..=1000).contains(&listing),
+            "listing_limit must be between 1 and 1000, but is {listing}"
+        );
+        Ok(Self {
+            job_body: config.job_body_limit.unwrap_or(64 * 1024 * 1024),
+            requests: at_least_one("concurrent_requests", config.concurrent_requests, 256)?,
+            connections: at_least_one("connections", config.connections, 1024)?,
+            request_timeout: time("request_timeout", config.request_timeout, 300)?,
+            stop_timeout: time("stop_timeout", config.stop_timeout, 10)?,
+            listing: usize::try_from(listing)?,
+            guesses: config.password_guesses.unwrap_or(20).max(1),
+            guess_every: time("password_guess_every", config.password_guess_every, 3)?,
+        })
+    }
+}
+
+fn at_least_one(name: &str, set: Option<u32>, default: u32) -> anyhow::Result<usize> {
+    let number = set.unwrap_or(default);
+    anyhow::ensure!(number > 0, "{name} must be at least 1");
+    usize::try_from(number).context("a 16-bit machine")
+}
+
+fn time(name: &str, set: Option<SignedDuration>, default_seconds: u64) -> anyhow::Result<Duration> {
+    let Some(set) = set else {
+        return Ok(Duration::from_secs(default_seconds));
+    };
+    anyhow::ensure!(
+        set.is_positive(),
+        "{name} must be longer than 0s, but is {set:#}"
+    );
+    Ok(set.unsigned_abs())
+}

@@ -1,0 +1,233 @@
+//! The running gateway: what is started, in which order, and how it ends.
+
+mod addresses;
+mod folder;
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use spillway_model::service::{HIDDEN, MinioProvider};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use crate::api;
+use crate::api::{App, Neighbours, Parts};
+use crate::auth::Gatekeeper;
+use crate::config::{Config, DEFAULT_DATA, Settings};
+use crate::objects::Blobs;
+use crate::queue::{Queue, QueueSettings};
+use crate::serve::{Lifetime, serve};
+use crate::services::Services;
+use crate::store::Store;
+
+/// A gateway that serves both its ports. Dropping it stops it without waiting for anything; use [`Gateway::stop`].
+#[derive(Debug)]
+pub struct Gateway {
+    api_address: SocketAddr,
+    s3_address: SocketAddr,
+    settings: Settings,
+    store: Store,
+    lifetime: Lifetime,
+    /// Held as long as we run: no second gateway on the same data.
+    _lock: folder::Lock,
+}
+
+impl Gateway {
+    /// Starts on the data folder and returns once both ports listen.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let (settings, lock) = tokio::task::spawn_blocking(move || prepare(config)).await??;
+        let api_listener = listen(settings.listen, "the API").await?;
+        let s3_listener = listen(settings.s3_listen, "the object store").await?;
+        let (api_address, s3_address) = (api_listener.local_addr()?, s3_listener.local_addr()?);
+        let s3_url = settings
+            .s3_url
+            .clone()
+            .unwrap_or_else(|| public_url(s3_address));
+
+        let database = settings.data.join("spillway.db");
+        let store = tokio::task::spawn_blocking(move || Store::open(&database)).await??;
+        let blobs = Blobs::open(&settings.data.join("blobs"), store.clone())
+            .await
+            .context("opening the blobs")?;
+        let queue = Queue::start(store.clone(), blobs.clone(), queue_settings(&settings))
+            .await
+            .context("starting the queue")?;
+
+        let lifetime = Lifetime {
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        };
+        let built_in = MinioProvider {
+            endpoint: s3_url.clone(),
+            verify: s3_url.starts_with("https://"),
+            access_key: HIDDEN.to_owned(),
+            secret_key: HIDDEN.to_owned(),
+            region: settings.region.clone(),
+        };
+        let services = Services {
+            store: store.clone(),
+            queue: queue.clone(),
+            tasks: lifetime.tasks.clone(),
+            built_in,
+        };
+        services
+            .finish_deletions()
+            .await
+            .context("completing deletions that were cut short")?;
+
+        let s3 = s3_service(&settings, &store, &blobs, &queue);
+        let app = App::new(Parts {
+            s3_url: s3_url.clone(),
+            store: store.clone(),
+            queue: queue.clone(),
+            services,
+            gatekeeper: Arc::new(Gatekeeper::new(&settings.credentials, &settings.limits)),
+            room: Arc::new(Semaphore::new(settings.limits.requests)),
+            started: Timestamp::now(),
+            settings: settings.clone(),
+        });
+        let neighbours = neighbours(&settings, &queue);
+        let connections = settings.limits.connections;
+        let api = serve(
+            api_listener,
+            api::service(&app, neighbours),
+            connections,
+            lifetime.clone(),
+        );
+        lifetime.tasks.spawn(api);
+        lifetime
+            .tasks
+            .spawn(serve(s3_listener, s3, connections, lifetime.clone()));
+        addresses::write(&settings.data, api_address, s3_address)
+            .await
+            .context("writing addresses.json")?;
+        info!(
+            api = %api_address, s3 = %s3_address, s3.url = s3_url, data = %settings.data.display(),
+            "the gateway serves"
+        );
+        Ok(Self {
+            api_address,
+            s3_address,
+            settings,
+            store,
+            lifetime,
+            _lock: lock,
+        })
+    }
+
+    /// Where the API listens.
+    pub fn api_address(&self) -> SocketAddr {
+        self.api_address
+    }
+
+    /// Where the object store listens.
+    pub fn s3_address(&self) -> SocketAddr {
+        self.s3_address
+    }
+
+    /// What agents show to join.
+    pub fn join_token(&self) -> &str {
+        self.settings.credentials.join_token.reveal()
+    }
+
+    /// The settings that hold, credentials included.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Takes no more connections, finishes what is in progress as far as the time limit allows, and closes the
+    /// database.
+    pub async fn stop(self) {
+        let limit = self.settings.limits.stop_timeout;
+        self.lifetime.stop.cancel();
+        self.lifetime.tasks.close();
+        if tokio::time::timeout(limit, self.lifetime.tasks.wait())
+            .await
+            .is_err()
+        {
+            warn!(
+                limit_s = limit.as_secs(),
+                "some requests are cut short: they did not end in time"
+            );
+        }
+        self.store.close().await;
+        addresses::remove(&self.settings.data).await;
+        info!("the gateway has stopped");
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.lifetime.stop.cancel();
+    }
+}
+
+fn prepare(config: Config) -> anyhow::Result<(Settings, folder::Lock)> {
+    let config = config.with_file()?;
+    let data = config
+        .data
+        .clone()
+        .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA));
+    let lock = folder::open(&data)?;
+    Ok((Settings::new(&config, &data)?, lock))
+}
+
+async fn listen(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("listening on {address} for {what}"))
+}
+
+/// What the queue goes by.
+fn queue_settings(_settings: &Settings) -> QueueSettings {
+    QueueSettings::default()
+}
+
+/// What else is served on the port of the API.
+fn neighbours(_settings: &Settings, _queue: &Queue) -> Neighbours {
+    Neighbours::default()
+}
+
+/// The object store's protocol.
+fn s3_service(
+    _settings: &Settings,
+    _store: &Store,
+    _blobs: &Blobs,
+    _queue: &Queue,
+) -> axum::Router {
+    axum::Router::new()
+}
+
+/// The URL under which others most likely reach a port of ours.
+fn public_url(address: SocketAddr) -> String {
+    let ip = if address.ip().is_unspecified() {
+        outgoing_address()
+    } else {
+        address.ip().to_string()
+    };
+    let host = if ip.contains(':') {
+        format!("[{ip}]")
+    } else {
+        ip
+    };
+    format!("http://{host}:{}", address.port())
+}
+
+/// The address of the interface that leads outside, or `localhost` when none does. Connecting a UDP socket sends
+/// nothing, it only looks the route up; the target is an address reserved for documentation.
+fn outgoing_address() -> String {
+    let found = UdpSocket::bind(("0.0.0.0", 0)).and_then(|socket| {
+        socket.connect(("192.0.2.1", 9))?;
+        Ok(socket.local_addr()?.ip())
+    });
+    match found {
+        Ok(IpAddr::V4(ip)) if !ip.is_loopback() && !ip.is_unspecified() => ip.to_string(),
+        _ => "localhost".to_owned(),
+    }
+}

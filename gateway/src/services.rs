@@ -1,0 +1,162 @@
+//! The services of the cluster: their rows, their secrets, and the buckets and triggers that come and go with them.
+//!
+//! Each change is one transaction. It runs in a task of its own, so that a caller who hangs up half-way cannot
+//! leave the queue with an outdated idea of the services.
+
+mod change;
+mod places;
+mod rows;
+mod unavailable;
+
+use jiff::Timestamp;
+use spillway_model::service::{MinioProvider, Service};
+use tokio_util::task::TaskTracker;
+
+use crate::auth::NoRandomness;
+use crate::objects::ObjectError;
+use crate::queue::{Queue, Which};
+use crate::store::{Store, StoreError};
+
+pub(crate) use places::Place;
+
+/// Key, in the table of settings, of the JSON array of allowed image repositories.
+const ALLOWED_IMAGES: &str = "allowed_image_repositories";
+
+/// Why a change of the services failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServiceError {
+    #[error("A service with the provided name already exists")]
+    Exists,
+    #[error("there is no service of that name")]
+    Unknown,
+    /// What this version cannot do, in words for the user.
+    #[error("{0}")]
+    Unavailable(String),
+    #[error("image {0} is not allowed for pull")]
+    ImageNotAllowed(String),
+    #[error("making a token")]
+    Token(#[from] NoRandomness),
+    #[error(transparent)]
+    Objects(#[from] ObjectError),
+    #[error("the database")]
+    Store(#[from] StoreError),
+    #[error("reading or writing the stored definition of {service}")]
+    Damaged {
+        service: String,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("the gateway is stopping")]
+    Stopping,
+}
+
+impl From<rusqlite::Error> for ServiceError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// Clonable handle to the services.
+#[derive(Debug, Clone)]
+pub(crate) struct Services {
+    pub(crate) store: Store,
+    pub(crate) queue: Queue,
+    pub(crate) tasks: TaskTracker,
+    /// What `storage_providers.minio.default` is in every service.
+    pub(crate) built_in: MinioProvider,
+}
+
+impl Services {
+    /// The service, secrets blank.
+    pub(crate) async fn get(&self, name: &str) -> Result<Option<Service>, ServiceError> {
+        let name = name.to_owned();
+        let service = self.store.read(move |db| rows::get(db, &name)).await?;
+        Ok(service.map(|service| self.with_built_in(service)))
+    }
+
+    /// Whether there is such a service.
+    pub(crate) async fn exists(&self, name: &str) -> Result<bool, ServiceError> {
+        let name = name.to_owned();
+        self.store.read(move |db| rows::exists(db, &name)).await
+    }
+
+    /// All services by name.
+    pub(crate) async fn list(&self) -> Result<Vec<Service>, ServiceError> {
+        let services = self.store.read(rows::list).await?;
+        Ok(services
+            .into_iter()
+            .map(|service| self.with_built_in(service))
+            .collect())
+    }
+
+    /// Adds a service with all that belongs to it.
+    pub(crate) async fn create(&self, service: Service) -> Result<(), ServiceError> {
+        let service = self.with_built_in(service);
+        self.change(move |db| change::create(db, service, Timestamp::now()))
+            .await
+    }
+
+    /// Replaces a service's definition; see the module `change` for what stays.
+    pub(crate) async fn update(&self, service: Service) -> Result<(), ServiceError> {
+        let service = self.with_built_in(service);
+        self.change(move |db| change::update(db, service, Timestamp::now()))
+            .await
+    }
+
+    /// Removes a service, its jobs, and the buckets that only it used.
+    pub(crate) async fn delete(&self, name: &str) -> Result<(), ServiceError> {
+        let (this, name) = (self.clone(), name.to_owned());
+        let work = self.tasks.spawn(async move {
+            let target = name.clone();
+            this.store
+                .write(move |db| change::delete(db, &target))
+                .await?;
+            this.queue.services_changed();
+            this.queue.delete(&name, Which::All).await?;
+            Ok(())
+        });
+        work.await.unwrap_or(Err(ServiceError::Stopping))
+    }
+
+    /// Completes deletions that a crash cut short: a job without its service can never run.
+    pub(crate) async fn finish_deletions(&self) -> Result<(), ServiceError> {
+        for service in self.store.read(rows::without_service).await? {
+            self.queue.delete(&service, Which::All).await?;
+        }
+        Ok(())
+    }
+
+    /// Which images may be used: those whose name contains one of these; all when there are none.
+    pub(crate) async fn allowed_images(&self) -> Result<Vec<String>, ServiceError> {
+        self.store.read(rows::allowed_images).await
+    }
+
+    /// Sets the same.
+    pub(crate) async fn allow_images(&self, repositories: Vec<String>) -> Result<(), ServiceError> {
+        self.store
+            .write(move |db| rows::allow_images(db, &repositories))
+            .await
+    }
+
+    /// Says where the built-in store is, which may have moved since the service was stored.
+    fn with_built_in(&self, mut service: Service) -> Service {
+        service
+            .storage_providers
+            .minio
+            .insert("default".to_owned(), self.built_in.clone());
+        service
+    }
+
+    async fn change(
+        &self,
+        change: impl FnOnce(&rusqlite::Connection) -> Result<(), ServiceError> + Send + 'static,
+    ) -> Result<(), ServiceError> {
+        let this = self.clone();
+        let work = self.tasks.spawn(async move {
+            this.store.write(change).await?;
+            this.queue.services_changed();
+            Ok(())
+        });
+        work.await.unwrap_or(Err(ServiceError::Stopping))
+    }
+}

@@ -1,0 +1,192 @@
+//! Creating, updating and deleting a service, each inside one transaction.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+use spillway_model::service::Service;
+
+use super::{ServiceError, places, rows, unavailable};
+use crate::auth::random;
+use crate::objects::{Bucket, buckets};
+
+/// Owner of everything the administrator makes.
+const ADMINISTRATOR: &str = "cluster_admin";
+
+/// Name of the administrator in labels and tags.
+const ADMINISTRATOR_NAME: &str = "oscar";
+
+/// Where services live; there is only one place, the name is OSCAR's.
+const NAMESPACE: &str = "oscar-svc";
+
+/// Tag that names the service a bucket was made for.
+const FROM_SERVICE: &str = "from_service";
+
+pub(super) fn create(
+    db: &Connection,
+    mut service: Service,
+    now: Timestamp,
+) -> Result<(), ServiceError> {
+    if rows::exists(db, &service.name)? {
+        return Err(ServiceError::Exists);
+    }
+    check(db, &service)?;
+    ADMINISTRATOR.clone_into(&mut service.owner);
+    service.token = hex::encode(random::<32>()?);
+    settle(&mut service);
+    let secrets = service.take_secrets();
+    rows::insert(db, &service, now)?;
+    for (name, value) in &secrets {
+        rows::put_secret(db, &service.name, name, value)?;
+    }
+    attach(db, &service)
+}
+
+/// Token, owner and place of the service stay, and so do secrets that are sent blank or not at all.
+pub(super) fn update(
+    db: &Connection,
+    mut service: Service,
+    now: Timestamp,
+) -> Result<(), ServiceError> {
+    let Some(old) = rows::get(db, &service.name)? else {
+        return Err(ServiceError::Unknown);
+    };
+    check(db, &service)?;
+    service.owner.clone_from(&old.owner);
+    service.token.clone_from(&old.token);
+    settle(&mut service);
+    replace_secrets(db, &mut service)?;
+    rows::replace(db, &service, now)?;
+    rows::delete_triggers(db, &service.name)?;
+    attach(db, &service)?;
+    apply_visibility(db, &old, &service)
+}
+
+/// Buckets that the service made go with all they hold, unless another service uses them.
+pub(super) fn delete(db: &Connection, name: &str) -> Result<(), ServiceError> {
+    let Some(service) = rows::get(db, name)? else {
+        return Err(ServiceError::Unknown);
+    };
+    rows::delete(db, name)?;
+    let mut kept: BTreeSet<String> = rows::list(db)?
+        .iter()
+        .flat_map(places::used_buckets)
+        .collect();
+    if service.mount.is_built_in() {
+        kept.insert(places::Place::of_path(&service.mount.path).bucket);
+    }
+    for bucket in places::buckets(&service).difference(&kept) {
+        if made_by(db, bucket, name)?.is_some() {
+            buckets::delete(db, bucket)?;
+        }
+    }
+    Ok(())
+}
+
+fn check(db: &Connection, service: &Service) -> Result<(), ServiceError> {
+    if let Some(reason) = unavailable::reason(service) {
+        return Err(ServiceError::Unavailable(reason));
+    }
+    let allowed = rows::allowed_images(db)?;
+    if allowed.is_empty() || allowed.iter().any(|part| service.image.contains(part)) {
+        Ok(())
+    } else {
+        Err(ServiceError::ImageNotAllowed(service.image.clone()))
+    }
+}
+
+/// What the server sets whatever the client says.
+fn settle(service: &mut Service) {
+    NAMESPACE.clone_into(&mut service.namespace);
+    service
+        .labels
+        .insert("owner_name".to_owned(), ADMINISTRATOR_NAME.to_owned());
+}
+
+fn replace_secrets(db: &Connection, service: &mut Service) -> Result<(), ServiceError> {
+    let stored = rows::secret_names(db, &service.name)?;
+    let sent = service.take_secrets();
+    if sent.is_empty() {
+        service.environment.secrets = stored
+            .into_iter()
+            .map(|name| (name, String::new()))
+            .collect();
+        return Ok(());
+    }
+    for name in stored.iter().filter(|name| !sent.contains_key(*name)) {
+        rows::delete_secret(db, &service.name, name)?;
+    }
+    for (name, value) in sent
+        .iter()
+        .filter(|(name, value)| !value.is_empty() || !stored.contains(name))
+    {
+        rows::put_secret(db, &service.name, name, value)?;
+    }
+    Ok(())
+}
+
+/// Buckets, folders and triggers. What exists already is shared.
+fn attach(db: &Connection, service: &Service) -> Result<(), ServiceError> {
+    for place in places::all(service) {
+        if buckets::get(db, &place.bucket)?.is_none() {
+            buckets::create(db, &new_bucket(&place.bucket, service))?;
+        }
+        if !place.folder.is_empty() {
+            buckets::ensure_folder(db, &place.bucket, &place.folder)?;
+        }
+    }
+    for place in places::inputs(service) {
+        rows::put_trigger(db, &service.name, &place.bucket, &place.prefix())?;
+    }
+    Ok(())
+}
+
+fn new_bucket(name: &str, service: &Service) -> Bucket {
+    let tags = [
+        ("owner", ""),
+        (FROM_SERVICE, service.name.as_str()),
+        ("owner_name", ADMINISTRATOR_NAME),
+    ];
+    Bucket {
+        name: name.to_owned(),
+        owner: String::new(),
+        visibility: service.visibility.clone(),
+        allowed_users: service.allowed_users.clone(),
+        tags: tags
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect::<BTreeMap<_, _>>(),
+    }
+}
+
+/// Buckets that the service made share its visibility; those it uses no longer become private.
+fn apply_visibility(db: &Connection, old: &Service, new: &Service) -> Result<(), ServiceError> {
+    let current = places::buckets(new);
+    for name in &current {
+        if (&old.visibility, &old.allowed_users) != (&new.visibility, &new.allowed_users)
+            && let Some(mut bucket) = made_by(db, name, &new.name)?
+        {
+            bucket.visibility.clone_from(&new.visibility);
+            bucket.allowed_users.clone_from(&new.allowed_users);
+            buckets::update(db, &bucket)?;
+        }
+    }
+    for name in places::buckets(old).difference(&current) {
+        if let Some(mut bucket) = made_by(db, name, &new.name)? {
+            "private".clone_into(&mut bucket.visibility);
+            bucket.allowed_users.clear();
+            buckets::update(db, &bucket)?;
+        }
+    }
+    Ok(())
+}
+
+fn made_by(db: &Connection, bucket: &str, service: &str) -> Result<Option<Bucket>, ServiceError> {
+    let bucket = buckets::get(db, bucket)?;
+    Ok(bucket.filter(|bucket| {
+        bucket
+            .tags
+            .get(FROM_SERVICE)
+            .is_some_and(|maker| maker == service)
+    }))
+}
