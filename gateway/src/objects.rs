@@ -6,19 +6,26 @@
 
 pub mod blobs;
 pub mod buckets;
+mod conditions;
 mod error;
 mod keys;
 pub mod listing;
 mod rows;
+mod s3;
+mod service;
+mod uploads;
 
 pub use blobs::{Blobs, NewBlob, release, retain};
 pub use buckets::Bucket;
+use conditions::Conditions;
 pub use error::ObjectError;
 pub use keys::{MAX_KEY, check_bucket_name, check_key};
 pub use listing::list_page;
 pub use rows::{
     NewObject, Object, delete as delete_object, find as find_object, get as get_object, put_object,
 };
+pub use s3::Credentials;
+pub use service::{Objects, Settings, service};
 
 /// MD5 of nothing, in hexadecimal.
 const EMPTY_MD5: &str = "d41d8cd98f00b204e9800998ecf8427e";

@@ -36,6 +36,8 @@ pub enum ObjectError {
     },
     #[error("{0}")]
     PartOrder(&'static str),
+    #[error("{0} uploads are unfinished: complete or abort some of them first")]
+    TooManyUploads(i64),
     /// A condition of the request (`If-Match` and its kin) does not hold.
     #[error("the condition {0} does not hold")]
     Precondition(&'static str),

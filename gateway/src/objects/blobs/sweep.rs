@@ -163,7 +163,9 @@ async fn round(
         .lock()
         .map(|mut discarded| std::mem::take(&mut *discarded))
         .unwrap_or_default();
-    unlink_all(folder, discarded).await?;
+    // A row after all: whoever wrote it was cancelled before they could keep the file.
+    let discarded = without_row(store, discarded.into_iter().collect()).await?;
+    unlink_all(folder, discarded.into_iter().collect()).await?;
     let mut after = 0;
     loop {
         let batch: Vec<i64> = store

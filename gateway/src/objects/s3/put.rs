@@ -1,0 +1,237 @@
+//! `PutObject`, `PostObject`, and deleting.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use s3s::dto::{
+    DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject,
+    PutObjectInput, PutObjectOutput, StreamingBlob,
+};
+use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
+
+use super::Server;
+use super::request::{self, Caller, Kept, kept};
+use crate::objects::blobs::{Expected, INLINE, Received, Trailer};
+use crate::objects::conditions::Conditions;
+use crate::objects::rows::{self, NewObject};
+use crate::objects::{ObjectError, keys};
+
+/// Keys that one request deletes at most.
+const DELETES: usize = 1000;
+
+/// How long a client may send nothing before its upload is given up.
+const STALLED: Duration = Duration::from_secs(60);
+
+pub(super) async fn put(
+    server: &Server,
+    mut request: S3Request<PutObjectInput>,
+    event: &'static str,
+) -> S3Result<S3Response<PutObjectOutput>> {
+    let caller = Caller::of(&request);
+    let trailer = request::trailer(&mut request);
+    let (md5, length) = (
+        request.input.content_md5.take(),
+        request.input.content_length.take(),
+    );
+    let expected = request::expected(&request, md5, length);
+    let mut input = request.input;
+    refuse_encryption(input.sse_customer_algorithm.as_ref())?;
+    if input.write_offset_bytes.is_some() {
+        return Err(S3Error::with_message(
+            S3ErrorCode::NotImplemented,
+            "appending to objects is not implemented",
+        ));
+    }
+    let kept: Kept = kept!(input);
+    let (content_type, metadata) = kept.into_stored()?;
+    let conditions = Conditions {
+        if_match: request::tag(input.if_match),
+        if_none_match: request::tag(input.if_none_match),
+        ..Conditions::default()
+    };
+    let (bucket, key) = (input.bucket, input.key);
+    early_refusals(server, &bucket, &key, &conditions, &expected).await?;
+    let Received { blob, checksums } = receive(server, input.body, &expected, trailer).await?;
+    let mut object = NewObject {
+        bucket,
+        key,
+        etag: blob.md5.clone(),
+        content_type,
+        metadata,
+        event,
+        principal: caller.principal,
+        source_ip: caller.source_ip,
+        user_agent: caller.user_agent,
+    };
+    remember(&mut object.metadata, &checksums);
+    let etag = object.etag.clone();
+    server
+        .publish(move |db, queue| {
+            // A row that crosses over to the writer with its blob: when it fails, the file goes.
+            let blob = blob;
+            if !conditions.is_empty() {
+                let there = rows::find(db, &object.bucket, &object.key)?;
+                conditions.check(there.as_ref(), &object.bucket, &object.key)?;
+            }
+            blob.insert(db)?;
+            let jobs = rows::put_object(db, queue, &object, blob.id)?;
+            Ok(((), Some(blob), jobs))
+        })
+        .await?;
+    let mut output = PutObjectOutput {
+        e_tag: Some(request::etag(&etag)),
+        ..PutObjectOutput::default()
+    };
+    for (name, value) in checksums {
+        match name {
+            "x-amz-checksum-crc32" => output.checksum_crc32 = Some(value),
+            "x-amz-checksum-crc32c" => output.checksum_crc32c = Some(value),
+            "x-amz-checksum-crc64nvme" => output.checksum_crc64nvme = Some(value),
+            "x-amz-checksum-sha1" => output.checksum_sha1 = Some(value),
+            _ => output.checksum_sha256 = Some(value),
+        }
+    }
+    Ok(S3Response::new(output))
+}
+
+/// Keeps verified checksums with the object, so that they can be given out with it.
+fn remember(metadata: &mut BTreeMap<String, String>, checksums: &[(&'static str, String)]) {
+    metadata.extend(
+        checksums
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone())),
+    );
+}
+
+/// Takes in a body; the client may be slow, but must not stop.
+pub(super) async fn receive(
+    server: &Server,
+    body: Option<StreamingBlob>,
+    expected: &Expected,
+    trailer: Trailer,
+) -> Result<Received, ObjectError> {
+    let limit = server.settings.max_object;
+    if let Some(length) = expected.length
+        && length > limit
+    {
+        return Err(ObjectError::TooLarge(limit));
+    }
+    match body {
+        Some(body) => {
+            let body = tokio_stream::StreamExt::timeout(body, STALLED);
+            let body = futures::StreamExt::map(body, |chunk| match chunk {
+                Ok(chunk) => chunk,
+                Err(_) => Err("nothing came for a minute".into()),
+            });
+            server
+                .blobs
+                .receive_expecting(body, limit, expected, trailer)
+                .await
+        }
+        None => {
+            let nothing =
+                futures::stream::empty::<Result<bytes::Bytes, std::convert::Infallible>>();
+            server
+                .blobs
+                .receive_expecting(nothing, limit, expected, trailer)
+                .await
+        }
+    }
+}
+
+/// Refuses what can be refused before a large content is received. All of it is checked again in the transaction.
+async fn early_refusals(
+    server: &Server,
+    bucket: &str,
+    key: &str,
+    conditions: &Conditions,
+    expected: &Expected,
+) -> Result<(), ObjectError> {
+    keys::check_key(key)?;
+    let small = expected
+        .length
+        .is_some_and(|length| length <= INLINE as u64);
+    if small && conditions.is_empty() {
+        return Ok(());
+    }
+    let (bucket, key, conditions) = (bucket.to_owned(), key.to_owned(), conditions.clone());
+    let check = move |db: &rusqlite::Connection| {
+        rows::require_bucket(db, &bucket)?;
+        if conditions.is_empty() {
+            Ok(())
+        } else {
+            conditions.check(rows::find(db, &bucket, &key)?.as_ref(), &bucket, &key)
+        }
+    };
+    server.store.read(check).await
+}
+
+/// Encryption with keys of the client's is not to be ignored silently.
+pub(super) fn refuse_encryption(algorithm: Option<&String>) -> S3Result<()> {
+    if algorithm.is_some() {
+        let text = "encryption with keys of the client (SSE-C) is not implemented";
+        return Err(S3Error::with_message(S3ErrorCode::NotImplemented, text));
+    }
+    Ok(())
+}
+
+pub(super) async fn delete(
+    server: &Server,
+    request: S3Request<DeleteObjectInput>,
+) -> S3Result<S3Response<DeleteObjectOutput>> {
+    let DeleteObjectInput {
+        bucket,
+        key,
+        if_match,
+        ..
+    } = request.input;
+    let conditions = Conditions {
+        if_match: request::tag(if_match),
+        ..Conditions::default()
+    };
+    let delete = move |db: &rusqlite::Connection| {
+        rows::require_bucket(db, &bucket)?;
+        if !conditions.is_empty() {
+            conditions.check(rows::find(db, &bucket, &key)?.as_ref(), &bucket, &key)?;
+        }
+        rows::delete(db, &bucket, &key)
+    };
+    server.store.write(delete).await?;
+    Ok(S3Response::new(DeleteObjectOutput::default()))
+}
+
+pub(super) async fn delete_all(
+    server: &Server,
+    request: S3Request<DeleteObjectsInput>,
+) -> S3Result<S3Response<DeleteObjectsOutput>> {
+    let DeleteObjectsInput { bucket, delete, .. } = request.input;
+    let keys: Vec<String> = delete
+        .objects
+        .into_iter()
+        .map(|object| object.key)
+        .collect();
+    if keys.is_empty() || keys.len() > DELETES {
+        let text = format!(
+            "{} keys are named; one request deletes 1 to {DELETES}",
+            keys.len()
+        );
+        return Err(S3Error::with_message(S3ErrorCode::MalformedXML, text));
+    }
+    let named = keys.clone();
+    let delete_all = move |db: &rusqlite::Connection| {
+        rows::require_bucket(db, &bucket)?;
+        named
+            .iter()
+            .try_for_each(|key| rows::delete(db, &bucket, key).map(drop))
+    };
+    server.store.write::<_, ObjectError>(delete_all).await?;
+    let mut output = DeleteObjectsOutput::default();
+    if delete.quiet != Some(true) {
+        let deleted = |key| DeletedObject {
+            key: Some(key),
+            ..DeletedObject::default()
+        };
+        output.deleted = Some(keys.into_iter().map(deleted).collect());
+    }
+    Ok(S3Response::new(output))
+}
