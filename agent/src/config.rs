@@ -19,11 +19,16 @@ pub struct Config {
     /// Folder for everything the agent keeps.
     #[arg(long, env = "SPILLWAY_AGENT_DATA", value_name = "FOLDER", default_value = DEFAULT_DATA)]
     pub data: PathBuf,
-    /// The gateway, such as http://10.0.0.1:8080.
+    /// Address of the gateway, such as `http://10.0.0.1:8080`.
     #[arg(long, env = "SPILLWAY_GATEWAY", value_name = "URL")]
     pub gateway: String,
     /// The gateway's join token (`join_token` in its credentials.json).
-    #[arg(long, env = "SPILLWAY_JOIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "SPILLWAY_JOIN_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true
+    )]
     pub join_token: Option<Secret>,
     /// File that holds the join token.
     #[arg(long, value_name = "FILE", conflicts_with = "join_token")]
@@ -74,7 +79,7 @@ impl Default for Config {
             container_labels: Vec::new(),
             cpus: None,
             memory: None,
-            idle: Duration::from_secs(60),
+            idle: Duration::from_mins(1),
             stop_grace: Duration::from_secs(10),
             log_limit: Memory::from_bytes(1024 * 1024),
         }
@@ -117,11 +122,18 @@ impl fmt::Debug for Secret {
 pub enum ConfigError {
     #[error("{0:?} is no address of a gateway; expected one such as http://10.0.0.1:8080")]
     Gateway(String),
-    #[error("the join token is missing; give --join-token or --join-token-file (it is `join_token` in the gateway's credentials.json)")]
+    #[error(
+        "the join token is missing; give --join-token or --join-token-file (it is `join_token` in the gateway's credentials.json)"
+    )]
     NoJoinToken,
     #[error("cannot read the join token from {}", path.display())]
-    JoinTokenFile { path: PathBuf, source: std::io::Error },
-    #[error("{0:?} is no name for a node; use 1 to 63 letters, digits, '-', '_' and '.', beginning with a letter or digit (--node)")]
+    JoinTokenFile {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error(
+        "{0:?} is no name for a node; use 1 to 63 letters, digits, '-', '_' and '.', beginning with a letter or digit (--node)"
+    )]
     Node(String),
     #[error("there is no supervisor binary at {tried}; give its place with --supervisor")]
     NoSupervisor { tried: String },
@@ -132,7 +144,10 @@ impl Config {
     pub(crate) fn gateway_url(&self) -> Result<String, ConfigError> {
         let wrong = || ConfigError::Gateway(self.gateway.clone());
         let url = reqwest::Url::parse(&self.gateway).map_err(|_| wrong())?;
-        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() || url.query().is_some() {
+        if !matches!(url.scheme(), "http" | "https")
+            || url.host().is_none()
+            || url.query().is_some()
+        {
             return Err(wrong());
         }
         Ok(url.as_str().trim_end_matches('/').to_owned())
@@ -143,12 +158,19 @@ impl Config {
         let token = match (&self.join_token, &self.join_token_file) {
             (Some(token), _) => token.reveal().trim().to_owned(),
             (None, Some(path)) => std::fs::read_to_string(path)
-                .map_err(|source| ConfigError::JoinTokenFile { path: path.clone(), source })?
+                .map_err(|source| ConfigError::JoinTokenFile {
+                    path: path.clone(),
+                    source,
+                })?
                 .trim()
                 .to_owned(),
             (None, None) => String::new(),
         };
-        if token.is_empty() { Err(ConfigError::NoJoinToken) } else { Ok(Secret(token)) }
+        if token.is_empty() {
+            Err(ConfigError::NoJoinToken)
+        } else {
+            Ok(Secret(token))
+        }
     }
 
     /// The node's name: as given, else the host's.
@@ -161,7 +183,11 @@ impl Config {
         let good = (1..=63).contains(&name.len())
             && name.chars().all(plain)
             && name.starts_with(|c: char| c.is_ascii_alphanumeric());
-        if good { Ok(name) } else { Err(ConfigError::Node(name)) }
+        if good {
+            Ok(name)
+        } else {
+            Err(ConfigError::Node(name))
+        }
     }
 
     /// The supervisor's binary, looked for where packages put it.
@@ -175,9 +201,17 @@ impl Config {
                 .chain([PathBuf::from("/usr/lib/spillway/spillway-supervisor")])
                 .collect(),
         };
-        places.iter().find(|path| path.is_file()).cloned().ok_or_else(|| ConfigError::NoSupervisor {
-            tried: places.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" or "),
-        })
+        places
+            .iter()
+            .find(|path| path.is_file())
+            .cloned()
+            .ok_or_else(|| ConfigError::NoSupervisor {
+                tried: places
+                    .iter()
+                    .map(|path| path.display().to_string())
+                    .collect::<Vec<_>>()
+                    .join(" or "),
+            })
     }
 }
 
@@ -204,15 +238,27 @@ mod tests {
     #[test]
     fn the_defaults_of_flags_and_of_default_are_the_same() {
         let parsed = Cli::parse_from(["agent", "--gateway", "http://gw:1"]).config;
-        let expected = Config { gateway: "http://gw:1".to_owned(), ..Config::default() };
+        let expected = Config {
+            gateway: "http://gw:1".to_owned(),
+            ..Config::default()
+        };
         // The environment of whoever runs the tests may say otherwise for these.
-        let parsed = Config { docker: expected.docker.clone(), join_token: None, node: None, supervisor: None, ..parsed };
+        let parsed = Config {
+            docker: expected.docker.clone(),
+            join_token: None,
+            node: None,
+            supervisor: None,
+            ..parsed
+        };
         assert_eq!(format!("{parsed:?}"), format!("{expected:?}"));
     }
 
     #[test]
     fn tokens_are_never_printed() {
-        let config = Config { join_token: Some(Secret::from("hush".to_owned())), ..Config::default() };
+        let config = Config {
+            join_token: Some(Secret::from("hush".to_owned())),
+            ..Config::default()
+        };
         assert!(!format!("{config:?}").contains("hush"));
         assert_eq!(config.token().unwrap().reveal(), "hush");
     }
@@ -220,15 +266,25 @@ mod tests {
     #[test]
     fn addresses_of_gateways_are_checked() {
         check("http://10.0.0.1:8080/", Some("http://10.0.0.1:8080"));
-        check("https://gw.example.org/spillway", Some("https://gw.example.org/spillway"));
+        check(
+            "https://gw.example.org/spillway",
+            Some("https://gw.example.org/spillway"),
+        );
         check("10.0.0.1:8080", None);
         check("unix:///gw.sock", None);
         check("", None);
 
         #[track_caller]
         fn check(text: &str, expected: Option<&str>) {
-            let config = Config { gateway: text.to_owned(), ..Config::default() };
-            assert_eq!(config.gateway_url().ok().as_deref(), expected, "for {text:?}");
+            let config = Config {
+                gateway: text.to_owned(),
+                ..Config::default()
+            };
+            assert_eq!(
+                config.gateway_url().ok().as_deref(),
+                expected,
+                "for {text:?}"
+            );
         }
     }
 
@@ -242,7 +298,10 @@ mod tests {
 
         #[track_caller]
         fn check(name: &str, good: bool) {
-            let config = Config { node: Some(name.to_owned()), ..Config::default() };
+            let config = Config {
+                node: Some(name.to_owned()),
+                ..Config::default()
+            };
             assert_eq!(config.node_name().is_ok(), good, "for {name:?}");
         }
     }

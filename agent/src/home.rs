@@ -25,7 +25,11 @@ pub(crate) enum HomeError {
     #[error("the data folder {} is in use by another agent (process {pid}); stop that one or give another --data", data.display())]
     InUse { data: PathBuf, pid: String },
     #[error("cannot {doing} {}", path.display())]
-    Io { doing: &'static str, path: PathBuf, source: io::Error },
+    Io {
+        doing: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
 }
 
 impl Home {
@@ -39,12 +43,20 @@ impl Home {
             let folder = data.join(name);
             match fs::remove_dir_all(&folder) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(HomeError::Io { doing: "clear the leftovers in", path: folder, source: error });
+                    return Err(HomeError::Io {
+                        doing: "clear the leftovers in",
+                        path: folder,
+                        source: error,
+                    });
                 }
                 _ => make_folder(&folder)?,
             }
         }
-        Ok(Self { data: data.to_owned(), identity, _lock: lock })
+        Ok(Self {
+            data: data.to_owned(),
+            identity,
+            _lock: lock,
+        })
     }
 
     /// The folder itself.
@@ -64,14 +76,21 @@ impl Home {
 
     /// Where the folder of an attempt waits for the gateway.
     pub(crate) fn outbox(&self, attempt: &Attempt) -> PathBuf {
-        self.data.join("outbox").join(format!("{}-{}", attempt.job, attempt.attempt))
+        self.data
+            .join("outbox")
+            .join(format!("{}-{}", attempt.job, attempt.attempt))
     }
 
     /// Free bytes on the disk of the data folder.
     pub(crate) fn free_bytes(&self) -> io::Result<u64> {
-        let about = rustix::fs::statvfs(&self.data)?;
-        Ok(about.f_bavail.saturating_mul(about.f_frsize))
+        free_bytes(&self.data)
     }
+}
+
+/// Free bytes, for whoever is not privileged, on the disk of `folder`.
+pub(crate) fn free_bytes(folder: &Path) -> io::Result<u64> {
+    let about = rustix::fs::statvfs(folder)?;
+    Ok(about.f_bavail.saturating_mul(about.f_frsize))
 }
 
 fn make_folder(path: &Path) -> Result<(), HomeError> {
@@ -79,14 +98,22 @@ fn make_folder(path: &Path) -> Result<(), HomeError> {
         .recursive(true)
         .mode(0o711) // Containers of any user pass through to their own folder, and list nothing.
         .create(path)
-        .map_err(|source| HomeError::Io { doing: "make the folder", path: path.to_owned(), source })
+        .map_err(|source| HomeError::Io {
+            doing: "make the folder",
+            path: path.to_owned(),
+            source,
+        })
 }
 
 fn lock(data: &Path) -> Result<File, HomeError> {
     let path = data.join("agent.lock");
     let wrong = |doing: &'static str| {
         let path = path.clone();
-        move |source: io::Error| HomeError::Io { doing, path, source }
+        move |source: io::Error| HomeError::Io {
+            doing,
+            path,
+            source,
+        }
     };
     let mut file = OpenOptions::new()
         .read(true)
@@ -100,9 +127,16 @@ fn lock(data: &Path) -> Result<File, HomeError> {
         Ok(()) => {}
         Err(rustix::io::Errno::WOULDBLOCK) => {
             let mut pid = String::new();
-            let _ = file.by_ref().take(32).read_to_string(&mut pid);
-            let pid = if pid.trim().is_empty() { "unknown".to_owned() } else { pid.trim().to_owned() };
-            return Err(HomeError::InUse { data: data.to_owned(), pid });
+            let _ = (&file).take(32).read_to_string(&mut pid);
+            let pid = if pid.trim().is_empty() {
+                "unknown".to_owned()
+            } else {
+                pid.trim().to_owned()
+            };
+            return Err(HomeError::InUse {
+                data: data.to_owned(),
+                pid,
+            });
         }
         Err(error) => return Err(wrong("lock")(error.into())),
     }
@@ -115,11 +149,17 @@ fn lock(data: &Path) -> Result<File, HomeError> {
 /// Reads the identity, or makes one.
 fn identity(path: &Path) -> Result<String, HomeError> {
     let wrong = |doing: &'static str| {
-        move |source: io::Error| HomeError::Io { doing, path: path.to_owned(), source }
+        move |source: io::Error| HomeError::Io {
+            doing,
+            path: path.to_owned(),
+            source,
+        }
     };
     match fs::read_to_string(path) {
         // A power cut may have left an empty file; nothing can be labelled with that, so a new one is as good.
-        Ok(text) if uuid::Uuid::parse_str(text.trim()).is_ok() => return Ok(text.trim().to_owned()),
+        Ok(text) if uuid::Uuid::parse_str(text.trim()).is_ok() => {
+            return Ok(text.trim().to_owned());
+        }
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(wrong("read the identity")(error)),
@@ -151,7 +191,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let first = Home::open(folder.path()).unwrap().identity().to_owned();
         assert_eq!(Home::open(folder.path()).unwrap().identity(), first);
-        let mode = fs::metadata(folder.path().join("identity")).unwrap().permissions().mode();
+        let mode = fs::metadata(folder.path().join("identity"))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 
@@ -160,15 +203,24 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let _held = Home::open(folder.path()).unwrap();
         let error = Home::open(folder.path()).unwrap_err().to_string();
-        assert!(error.contains(&folder.path().display().to_string()), "{error}");
-        assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
+        assert!(
+            error.contains(&folder.path().display().to_string()),
+            "{error}"
+        );
+        assert!(
+            error.contains(&format!("process {}", std::process::id())),
+            "{error}"
+        );
     }
 
     #[test]
     fn what_a_former_process_left_is_cleared() {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::open(folder.path()).unwrap();
-        let attempt = Attempt { job: "s-1".to_owned(), attempt: 2 };
+        let attempt = Attempt {
+            job: "s-1".to_owned(),
+            attempt: 2,
+        };
         fs::create_dir_all(home.outbox(&attempt).join("output")).unwrap();
         fs::create_dir_all(home.staging(7)).unwrap();
         drop(home);

@@ -27,15 +27,23 @@ pub(crate) struct Entry {
 }
 
 impl Ledger {
-    /// Takes an attempt up; nothing if it is in progress already.
-    pub(crate) fn enter(self: &Arc<Self>, attempt: &Attempt) -> Option<Entry> {
-        let lost = CancellationToken::new();
+    /// Takes an attempt up; nothing if it is in progress already. When the agent abandons all, this is lost too.
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        attempt: &Attempt,
+        abandon: &CancellationToken,
+    ) -> Option<Entry> {
+        let lost = abandon.child_token();
         let mut attempts = self.lock();
         if attempts.contains_key(attempt) {
             return None;
         }
         attempts.insert(attempt.clone(), lost.clone());
-        Some(Entry { ledger: Arc::clone(self), attempt: attempt.clone(), lost })
+        Some(Entry {
+            ledger: Arc::clone(self),
+            attempt: attempt.clone(),
+            lost,
+        })
     }
 
     /// Everything in progress.
@@ -82,14 +90,23 @@ mod tests {
     use super::*;
 
     fn attempt(number: u32) -> Attempt {
-        Attempt { job: "s-1".to_owned(), attempt: number }
+        Attempt {
+            job: "s-1".to_owned(),
+            attempt: number,
+        }
     }
 
     #[test]
     fn an_attempt_is_taken_up_once() {
         let ledger = Arc::new(Ledger::default());
-        let entry = ledger.enter(&attempt(1)).unwrap();
-        assert!(ledger.enter(&attempt(1)).is_none());
+        let entry = ledger
+            .enter(&attempt(1), &CancellationToken::new())
+            .unwrap();
+        assert!(
+            ledger
+                .enter(&attempt(1), &CancellationToken::new())
+                .is_none()
+        );
         assert!(ledger.lose(&attempt(1)) && entry.lost.is_cancelled());
         assert_eq!(ledger.running(), [attempt(1)]);
         drop(entry);
@@ -99,7 +116,13 @@ mod tests {
     #[tokio::test]
     async fn a_full_ledger_makes_the_caller_wait() {
         let ledger = Arc::new(Ledger::default());
-        let mut entries: Vec<_> = (1..=64).map(|number| ledger.enter(&attempt(number)).unwrap()).collect();
+        let mut entries: Vec<_> = (1..=64)
+            .map(|number| {
+                ledger
+                    .enter(&attempt(number), &CancellationToken::new())
+                    .unwrap()
+            })
+            .collect();
         let waiting = tokio::spawn({
             let ledger = Arc::clone(&ledger);
             async move { ledger.room().await }

@@ -15,7 +15,8 @@ use serde::de::DeserializeOwned;
 use spillway_model::wire::link::{Join, Joined, PREFIX};
 use tokio::sync::watch;
 
-pub(crate) use patience::{Patience, persist};
+pub(crate) use patience::{Patience, causes, persist};
+pub(crate) use requests::open_left_behind;
 
 use crate::config::Secret;
 
@@ -52,11 +53,21 @@ pub(crate) struct Membership {
 pub(crate) enum LinkError {
     /// No answer, or one that says "later": worth another try.
     #[error("{doing}: the gateway cannot be reached")]
-    Away { doing: &'static str, source: reqwest::Error },
+    Away {
+        doing: &'static str,
+        source: reqwest::Error,
+    },
     #[error("{doing}: the gateway answers {status}: {words}")]
-    Unwell { doing: &'static str, status: StatusCode, words: String },
+    Unwell {
+        doing: &'static str,
+        status: StatusCode,
+        words: String,
+    },
     #[error("{doing}: the gateway was silent for {} seconds", after.as_secs())]
-    Silent { doing: &'static str, after: Duration },
+    Silent {
+        doing: &'static str,
+        after: Duration,
+    },
     #[error("{doing}: the gateway does not know this node any more")]
     NotJoined { doing: &'static str },
     /// 410: the attempt is not this node's any more.
@@ -64,18 +75,28 @@ pub(crate) enum LinkError {
     Gone { doing: &'static str },
     /// The request itself is wrong; another try would not help.
     #[error("{doing}: the gateway refuses with {status}: {words}")]
-    Refused { doing: &'static str, status: StatusCode, words: String },
+    Refused {
+        doing: &'static str,
+        status: StatusCode,
+        words: String,
+    },
     #[error("{doing}: the gateway's answer makes no sense: {words}")]
     Nonsense { doing: &'static str, words: String },
     /// The node's own disk.
     #[error("{doing}: {source}")]
-    Disk { doing: &'static str, source: std::io::Error },
+    Disk {
+        doing: &'static str,
+        source: std::io::Error,
+    },
 }
 
 impl LinkError {
     /// Whether the same request may succeed later.
     pub(crate) fn passes(&self) -> bool {
-        matches!(self, Self::Away { .. } | Self::Unwell { .. } | Self::Silent { .. } | Self::NotJoined { .. })
+        matches!(
+            self,
+            Self::Away { .. } | Self::Unwell { .. } | Self::Silent { .. } | Self::NotJoined { .. }
+        )
     }
 }
 
@@ -93,7 +114,12 @@ impl Link {
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
         let membership = Arc::new(watch::Sender::new(None));
-        Ok(Self { http, base: base.into(), join_token, membership })
+        Ok(Self {
+            http,
+            base: base.into(),
+            join_token,
+            membership,
+        })
     }
 
     /// The gateway's address.
@@ -104,13 +130,24 @@ impl Link {
     /// Introduces this node once.
     pub(crate) async fn join(&self, about: &Join) -> Result<Membership, LinkError> {
         let doing = "joining the cluster";
-        let request = self.http.post(self.url("join")).bearer_auth(self.join_token.reveal()).json(about).timeout(SHORT);
-        let response = request.send().await.map_err(|source| LinkError::Away { doing, source })?;
+        let request = self
+            .http
+            .post(self.url("join"))
+            .bearer_auth(self.join_token.reveal())
+            .json(about)
+            .timeout(SHORT);
+        let response = request
+            .send()
+            .await
+            .map_err(|source| LinkError::Away { doing, source })?;
         let terms: Joined = match response.status() {
             status if status.is_success() => read_json(doing, response).await?,
             status => return Err(refusal(doing, status, response).await),
         };
-        let membership = Membership { token: terms.token.as_str().into(), terms };
+        let membership = Membership {
+            token: terms.token.as_str().into(),
+            terms,
+        };
         self.membership.send_replace(Some(membership.clone()));
         Ok(membership)
     }
@@ -118,7 +155,11 @@ impl Link {
     /// The membership; waits until there is one.
     pub(crate) async fn membership(&self) -> Membership {
         let mut changes = self.membership.subscribe();
-        match changes.wait_for(Option::is_some).await.map(|current| (*current).clone()) {
+        match changes
+            .wait_for(Option::is_some)
+            .await
+            .map(|current| (*current).clone())
+        {
             Ok(Some(membership)) => membership,
             // The sender lives in `self`, and `wait_for` returns only what it was asked for.
             _ => std::future::pending().await,
@@ -146,18 +187,26 @@ impl Link {
         finish: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, LinkError> {
         let membership = self.membership().await;
-        let mut request = self.http.request(method, self.url(path)).bearer_auth(&membership.token);
+        let mut request = self
+            .http
+            .request(method, self.url(path))
+            .bearer_auth(&membership.token);
         if let Some(limit) = limit {
             request = request.timeout(limit);
         }
-        let response = finish(request).send().await.map_err(|source| LinkError::Away { doing, source })?;
+        let response = finish(request)
+            .send()
+            .await
+            .map_err(|source| LinkError::Away { doing, source })?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
         }
         if status == StatusCode::UNAUTHORIZED {
             self.membership.send_if_modified(|current| {
-                let same = current.as_ref().is_some_and(|current| current.token == membership.token);
+                let same = current
+                    .as_ref()
+                    .is_some_and(|current| current.token == membership.token);
                 if same {
                     *current = None;
                 }
@@ -170,33 +219,63 @@ impl Link {
 
 /// What a status that is no success means.
 async fn refusal(doing: &'static str, status: StatusCode, response: Response) -> LinkError {
-    let words = read_bytes(doing, response, MAX_WORDS).await.unwrap_or_default();
+    let words = read_bytes(doing, response, MAX_WORDS)
+        .await
+        .unwrap_or_default();
     let words = String::from_utf8_lossy(&words).trim().to_owned();
     match status {
         StatusCode::GONE => LinkError::Gone { doing },
-        StatusCode::UNAUTHORIZED if doing != "joining the cluster" => LinkError::NotJoined { doing },
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => LinkError::Unwell { doing, status, words },
-        status if status.is_server_error() => LinkError::Unwell { doing, status, words },
-        status => LinkError::Refused { doing, status, words },
+        StatusCode::UNAUTHORIZED if doing != "joining the cluster" => {
+            LinkError::NotJoined { doing }
+        }
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => LinkError::Unwell {
+            doing,
+            status,
+            words,
+        },
+        status if status.is_server_error() => LinkError::Unwell {
+            doing,
+            status,
+            words,
+        },
+        status => LinkError::Refused {
+            doing,
+            status,
+            words,
+        },
     }
 }
 
-async fn read_json<T: DeserializeOwned>(doing: &'static str, response: Response) -> Result<T, LinkError> {
+async fn read_json<T: DeserializeOwned>(
+    doing: &'static str,
+    response: Response,
+) -> Result<T, LinkError> {
     let body = read_bytes(doing, response, MAX_ANSWER).await?;
-    serde_json::from_slice(&body).map_err(|error| LinkError::Nonsense { doing, words: error.to_string() })
+    serde_json::from_slice(&body).map_err(|error| LinkError::Nonsense {
+        doing,
+        words: error.to_string(),
+    })
 }
 
 /// The whole body, or an error when it is larger than `limit`.
-async fn read_bytes(doing: &'static str, mut response: Response, limit: usize) -> Result<Bytes, LinkError> {
+async fn read_bytes(
+    doing: &'static str,
+    mut response: Response,
+    limit: usize,
+) -> Result<Bytes, LinkError> {
     let mut body = BytesMut::new();
-    while let Some(piece) = response.chunk().await.map_err(|source| LinkError::Away { doing, source })? {
+    while let Some(piece) = response
+        .chunk()
+        .await
+        .map_err(|source| LinkError::Away { doing, source })?
+    {
         if body.len() + piece.len() > limit {
-            return Err(LinkError::Nonsense { doing, words: format!("it is larger than {limit} bytes") });
+            return Err(LinkError::Nonsense {
+                doing,
+                words: format!("it is larger than {limit} bytes"),
+            });
         }
         body.extend_from_slice(&piece);
     }
     Ok(body.freeze())
 }
-
-#[cfg(test)]
-mod tests;

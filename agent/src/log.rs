@@ -122,7 +122,9 @@ impl RunLog {
         text.reserve_exact(self.tail_bytes + 128);
         if let Some(Dropped { at, bytes }) = self.dropped {
             let limit = self.limit;
-            let words = format!("{OURS}{bytes} bytes of output are left out here, a log holds {limit} bytes");
+            let words = format!(
+                "{OURS}{bytes} bytes of output are left out here, a log holds {limit} bytes"
+            );
             write_line(&mut text, at, &words);
         }
         for line in self.tail {
@@ -147,7 +149,10 @@ impl RunLog {
             let end = complete_characters(&partial.bytes);
             let rest = partial.bytes.split_off(end);
             self.end_line(stream, now);
-            self.partial[stream] = Partial { began: Some(now), bytes: rest };
+            self.partial[stream] = Partial {
+                began: Some(now),
+                bytes: rest,
+            };
         }
     }
 
@@ -177,11 +182,22 @@ impl RunLog {
         let mut line = String::with_capacity(text.len() + 32);
         write_line(&mut line, at, &text);
         self.tail_bytes += line.len();
-        self.tail.push_back(Line { at, text: line, bytes });
+        self.tail.push_back(Line {
+            at,
+            text: line,
+            bytes,
+        });
         while self.tail_bytes > self.limit / 4 && self.tail.len() > 1 {
-            let Some(line) = self.tail.pop_front() else { break };
+            let Some(line) = self.tail.pop_front() else {
+                break;
+            };
             self.tail_bytes -= line.text.len();
-            self.dropped.get_or_insert(Dropped { at: line.at, bytes: 0 }).bytes += line.bytes;
+            self.dropped
+                .get_or_insert(Dropped {
+                    at: line.at,
+                    bytes: 0,
+                })
+                .bytes += line.bytes;
         }
     }
 }
@@ -203,7 +219,11 @@ fn complete_characters(bytes: &[u8]) -> usize {
             0x80..=0xBF => continue,
             _ => return bytes.len(),
         };
-        return if at + needed > bytes.len() { at } else { bytes.len() };
+        return if at + needed > bytes.len() {
+            at
+        } else {
+            bytes.len()
+        };
     }
     bytes.len()
 }

@@ -18,7 +18,11 @@ const LOW_DISK_BYTES: u64 = 512 * 1024 * 1024;
 /// The host's name; `node` when the kernel does not tell.
 pub(crate) fn hostname() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    if name.trim().is_empty() { "node".to_owned() } else { name.trim().to_owned() }
+    if name.trim().is_empty() {
+        "node".to_owned()
+    } else {
+        name.trim().to_owned()
+    }
 }
 
 /// This machine's architecture as Docker says it.
@@ -36,11 +40,18 @@ pub(crate) fn architecture() -> &'static str {
 pub(crate) fn capacity(cpus: Option<Cpu>, memory: Option<Memory>) -> Resources {
     let millicores = cpus.map_or_else(all_millicores, Cpu::millicores);
     let memory_bytes = memory.map_or_else(|| without_reserve(total_memory()), Memory::bytes);
-    Resources { millicores, memory_bytes }
+    Resources {
+        millicores,
+        memory_bytes,
+    }
 }
 
 /// Words on what is wrong with this node, for whoever looks at the cluster.
-pub(crate) fn conditions(engine: &Engine, ready: bool, disk_free_bytes: Option<u64>) -> Vec<String> {
+pub(crate) fn conditions(
+    engine: &Engine,
+    ready: bool,
+    disk_free_bytes: Option<u64>,
+) -> Vec<String> {
     let mut words = Vec::new();
     if !ready {
         words.push("the container engine does not answer".to_owned());
@@ -54,7 +65,10 @@ pub(crate) fn conditions(engine: &Engine, ready: bool, disk_free_bytes: Option<u
     }
     match disk_free_bytes {
         Some(free) if free < LOW_DISK_BYTES => {
-            words.push(format!("only {} MiB are free on the disk of the data folder", free / (1024 * 1024)));
+            words.push(format!(
+                "only {} MiB are free on the disk of the data folder",
+                free / (1024 * 1024)
+            ));
         }
         Some(_) => {}
         None => words.push("the free space of the data folder's disk cannot be read".to_owned()),
@@ -88,16 +102,34 @@ mod tests {
 
     #[test]
     fn flags_override_what_the_machine_says() {
-        let given = capacity(Some(Cpu::from_millicores(1500)), Some(Memory::from_bytes(7)));
-        assert_eq!(given, Resources { millicores: 1500, memory_bytes: 7 });
+        let given = capacity(
+            Some(Cpu::from_millicores(1500)),
+            Some(Memory::from_bytes(7)),
+        );
+        assert_eq!(
+            given,
+            Resources {
+                millicores: 1500,
+                memory_bytes: 7
+            }
+        );
         let found = capacity(None, None);
-        assert!(found.millicores >= 1000 && found.memory_bytes > 0, "{found:?}");
+        assert!(
+            found.millicores >= 1000 && found.memory_bytes > 0,
+            "{found:?}"
+        );
     }
 
     #[test]
     fn conditions_say_what_to_do() {
-        let good = Engine { memory_limits: true, ..Engine::default() };
-        assert_eq!(conditions(&good, true, Some(u64::MAX)), Vec::<String>::new());
+        let good = Engine {
+            memory_limits: true,
+            ..Engine::default()
+        };
+        assert_eq!(
+            conditions(&good, true, Some(u64::MAX)),
+            Vec::<String>::new()
+        );
         let bad = conditions(&Engine::default(), false, Some(1024 * 1024)).join("\n");
         for part in ["does not answer", "cgroup_enable=memory", "only 1 MiB"] {
             assert!(bad.contains(part), "{part:?} is missing in {bad}");

@@ -34,7 +34,9 @@ impl Patience {
 
     /// How long to wait after one more failure.
     pub(crate) fn next(&mut self) -> Duration {
-        let wait = FIRST.saturating_mul(1 << self.tries.min(16)).min(self.longest);
+        let wait = FIRST
+            .saturating_mul(1 << self.tries.min(16))
+            .min(self.longest);
         self.tries = self.tries.saturating_add(1);
         wait.mul_f64(0.8 + 0.4 * fraction())
     }
@@ -42,13 +44,14 @@ impl Patience {
 
 /// A random number from 0 up to 1: agents that lost one gateway do not return to it in step.
 fn fraction() -> f64 {
-    f64::from(uuid::Uuid::new_v4().as_u128() as u32) / f64::from(u32::MAX)
+    let [a, b, ..] = uuid::Uuid::new_v4().into_bytes();
+    f64::from(u16::from_le_bytes([a, b])) / 65_536.0
 }
 
 /// Repeats a request for as long as its failures may pass. Nothing when `end` came first.
-pub(crate) async fn persist<T>(
+pub(crate) async fn persist<T, F: Future<Output = Result<T, LinkError>>>(
     end: &CancellationToken,
-    request: impl AsyncFn() -> Result<T, LinkError>,
+    request: impl Fn() -> F,
 ) -> Option<Result<T, LinkError>> {
     let mut patience = Patience::new(Duration::from_secs(10));
     loop {
@@ -66,7 +69,10 @@ pub(crate) async fn persist<T>(
             },
         };
         if patience.tries() == 0 {
-            tracing::warn!(error = causes(&error), "will be tried again until it succeeds");
+            tracing::warn!(
+                error = causes(&error),
+                "will be tried again until it succeeds"
+            );
         }
         tokio::select! {
             () = end.cancelled() => return None,
@@ -99,7 +105,10 @@ mod tests {
         let mut patience = Patience::new(Duration::from_secs(1));
         let around = |wait: Duration, millis: u64| {
             let expected = Duration::from_millis(millis);
-            assert!(wait >= expected.mul_f64(0.79) && wait <= expected.mul_f64(1.21), "{wait:?} is not around {expected:?}");
+            assert!(
+                wait >= expected.mul_f64(0.79) && wait <= expected.mul_f64(1.21),
+                "{wait:?} is not around {expected:?}"
+            );
         };
         for millis in [100, 200, 400, 800, 1000, 1000] {
             around(patience.next(), millis);

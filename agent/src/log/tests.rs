@@ -5,7 +5,9 @@ fn second(number: i64) -> Timestamp {
 }
 
 fn texts(log: &str) -> Vec<&str> {
-    log.lines().map(|line| line.split_once(' ').unwrap().1).collect()
+    log.lines()
+        .map(|line| line.split_once(' ').unwrap().1)
+        .collect()
 }
 
 #[test]
@@ -56,11 +58,28 @@ fn a_huge_log_keeps_its_head_and_its_tail_and_says_how_much_is_missing() {
     assert!(text.len() <= limit + 256, "{} bytes", text.len());
     let lines = texts(&text);
     assert_eq!((lines[0], *lines.last().unwrap()), ("line 0", "line 99999"));
-    let (gap, words) = lines.iter().enumerate().find(|(_, line)| line.starts_with(OURS)).unwrap();
-    let dropped: u64 = words[OURS.len()..].split(' ').next().unwrap().parse().unwrap();
-    let kept: u64 = lines.iter().enumerate().filter(|(at, _)| *at != gap).map(|(_, line)| line.len() as u64 + 1).sum();
+    let (gap, words) = lines
+        .iter()
+        .enumerate()
+        .find(|(_, line)| line.starts_with(OURS))
+        .unwrap();
+    let dropped: u64 = words[OURS.len()..]
+        .split(' ')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let kept: u64 = lines
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| *at != gap)
+        .map(|(_, line)| line.len() as u64 + 1)
+        .sum();
     assert_eq!(kept + dropped, written);
-    assert!(text.lines().map(|line| &line[..30]).is_sorted(), "the gap has a time between its neighbours");
+    assert!(
+        text.lines().map(|line| &line[..30]).is_sorted(),
+        "the gap has a time between its neighbours"
+    );
 }
 
 #[test]
@@ -81,7 +100,10 @@ fn bytes_dropped_by_the_supervisor_are_told_too() {
     let mut log = RunLog::new(4096, "");
     log.push(false, b"short\n", second(0));
     let text = log.finish(42, second(1));
-    assert!(text.contains("spillway: 42 bytes of output are left out here"), "{text}");
+    assert!(
+        text.contains("spillway: 42 bytes of output are left out here"),
+        "{text}"
+    );
 }
 
 #[test]

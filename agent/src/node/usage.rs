@@ -28,12 +28,19 @@ impl UsageMeter {
             }
             None => 0,
         };
-        Resources { millicores, memory_bytes: total.saturating_sub(available) }
+        Resources {
+            millicores,
+            memory_bytes: total.saturating_sub(available),
+        }
     }
 }
 
 fn millicores(before: Option<CpuTicks>, now: CpuTicks) -> u64 {
-    let before = before.unwrap_or(CpuTicks { busy: 0, total: 0, cores: now.cores });
+    let before = before.unwrap_or(CpuTicks {
+        busy: 0,
+        total: 0,
+        cores: now.cores,
+    });
     let elapsed = now.total.saturating_sub(before.total);
     let busy = now.busy.saturating_sub(before.busy);
     (busy * now.cores * 1000).checked_div(elapsed).unwrap_or(0)
@@ -43,18 +50,38 @@ fn millicores(before: Option<CpuTicks>, now: CpuTicks) -> u64 {
 fn ticks(stat: &str) -> Option<CpuTicks> {
     let all = stat.lines().next()?.strip_prefix("cpu ")?;
     // user nice system idle iowait irq softirq steal; what follows is contained in user and nice.
-    let numbers: Vec<u64> = all.split_whitespace().take(8).filter_map(|word| word.parse().ok()).collect();
+    let numbers: Vec<u64> = all
+        .split_whitespace()
+        .take(8)
+        .filter_map(|word| word.parse().ok())
+        .collect();
     let total: u64 = numbers.iter().sum();
     let idle = numbers.get(3)? + numbers.get(4).copied().unwrap_or(0);
-    let cores = stat.lines().filter(|line| line.starts_with("cpu")).count().saturating_sub(1).max(1);
-    Some(CpuTicks { busy: total.saturating_sub(idle), total, cores: cores as u64 })
+    let cores = stat
+        .lines()
+        .filter(|line| line.starts_with("cpu"))
+        .count()
+        .saturating_sub(1)
+        .max(1);
+    Some(CpuTicks {
+        busy: total.saturating_sub(idle),
+        total,
+        cores: cores as u64,
+    })
 }
 
 /// Total and available bytes, from the text of `/proc/meminfo`.
 pub(super) fn memory(meminfo: &str) -> (u64, u64) {
     let field = |name: &str| {
-        let line = meminfo.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-        let kib: u64 = line.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0);
+        let line = meminfo
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap_or_default();
+        let kib: u64 = line
+            .split_whitespace()
+            .next()
+            .and_then(|word| word.parse().ok())
+            .unwrap_or(0);
         kib * 1024
     };
     (field("MemTotal:"), field("MemAvailable:"))
