@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The longest span that is accepted: a year. Longer ones are slips of the pen and overflow clocks.
-pub const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+pub const LONGEST: Duration = Duration::from_hours(366 * 24);
 
 /// Why a text is no span of time. The text of the error is for the user and names the value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -85,11 +85,11 @@ pub fn format(span: Duration) -> String {
         (span.as_secs() % 60, "s"),
         (u64::from(span.subsec_millis()), "ms"),
     ];
-    let text: String = parts
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, unit)| format!("{count}{unit}"))
-        .collect();
+    let mut text = String::new();
+    for (count, unit) in parts.into_iter().filter(|(count, _)| *count > 0) {
+        text.push_str(&count.to_string());
+        text.push_str(unit);
+    }
     if text.is_empty() {
         "0s".to_owned()
     } else {
@@ -98,6 +98,7 @@ pub fn format(span: Duration) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::items_after_statements)] // Cases first, what checks them below.
 mod tests {
     use proptest::prelude::*;
 

@@ -79,4 +79,5 @@ pub struct StorageEvent {
 }
 
 #[cfg(test)]
+#[allow(clippy::items_after_statements)] // Cases first, what checks them below.
 mod tests;

@@ -238,4 +238,5 @@ fn factor(unit: &str) -> Option<Factor> {
 }
 
 #[cfg(test)]
+#[allow(clippy::items_after_statements)] // Cases first, what checks them below.
 mod tests;

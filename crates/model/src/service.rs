@@ -25,6 +25,7 @@ pub use storage::{DEFAULT_PROVIDER, PROVIDER_TYPES, split_provider};
 pub type StringMap = BTreeMap<String, String>;
 
 /// A service.
+#[allow(clippy::struct_excessive_bools)] // OSCAR's shape, not ours.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Service {

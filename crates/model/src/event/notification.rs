@@ -85,7 +85,7 @@ impl Created<'_> {
                 endpoint: self.endpoint,
             },
             s3: S3 {
-                s3_schema_version: "1.0",
+                schema_version: "1.0",
                 configuration_id: "Config",
                 bucket: Bucket {
                     name: self.bucket,
@@ -164,7 +164,7 @@ struct ResponseElements<'a> {
 #[derive(Serialize)]
 struct S3<'a> {
     #[serde(rename = "s3SchemaVersion")]
-    s3_schema_version: &'a str,
+    schema_version: &'a str,
     #[serde(rename = "configurationId")]
     configuration_id: &'a str,
     bucket: Bucket<'a>,

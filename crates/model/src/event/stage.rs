@@ -7,7 +7,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Event, StorageEvent, recognise};
-use crate::service::{Service, StringMap};
+use crate::service::{Service, StorageIo, StringMap};
 
 /// Clients differ in the unused bits at the end; all of them pad.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -122,7 +122,7 @@ pub fn stage(raw: &[u8], service: &Service) -> Staged {
             let input = service
                 .input
                 .iter()
-                .map(|input| input.provider())
+                .map(StorageIo::provider)
                 .find(|(kind, _)| *kind == "rucio");
             let id = input.map_or("default", |(_, id)| id);
             object(format!("rucio.{id}"), scope, name)

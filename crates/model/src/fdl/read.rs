@@ -138,7 +138,7 @@ impl Reading {
                 }
                 _ => {
                     let message = format!(
-                        "{:?} is taken for the id of a cluster, but it is no map of a service's members",
+                        "{:?} stands where the id of a cluster belongs; expected \"- <cluster id>:\" and the service below it",
                         key.name
                     );
                     return self.notes.problem("", key.place, message);

@@ -58,7 +58,9 @@ pub fn to_yaml(services: &[Service]) -> Result<String, WriteError> {
             .filter(|first| all.iter().all(|other| other == *first))
         {
             top.push((key(name), (*shared).clone()));
-            trees.iter_mut().for_each(|tree| remove(tree, &[name]));
+            for tree in &mut trees {
+                remove(tree, &[name]);
+            }
         }
     }
     let entries = services.iter().zip(trees).map(|(service, tree)| {

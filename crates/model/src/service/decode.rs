@@ -149,4 +149,5 @@ fn adopt_old_members(
 }
 
 #[cfg(test)]
+#[allow(clippy::items_after_statements)] // Cases first, what checks them below.
 mod tests;

@@ -146,37 +146,47 @@ impl Service {
     }
 
     fn quantities(&self, problems: &mut Vec<SpecError>) {
+        let mut wrong =
+            |field: &str, message: String| problems.push(SpecError::new(field, message));
         match self.cpu.parse::<Cpu>() {
-            Err(error) => problems.push(SpecError::new("cpu", error.to_string())),
+            Err(error) => wrong("cpu", error.to_string()),
             Ok(cpu) if cpu.millicores() == 0 => {
-                problems.push(SpecError::new(
+                wrong(
                     "cpu",
                     format!("{:?} is nothing; expected more than 0", self.cpu),
-                ));
+                );
             }
             Ok(_) => {}
         }
         match self.memory.parse::<Memory>() {
-            Err(error) => problems.push(SpecError::new("memory", error.to_string())),
+            Err(error) => wrong("memory", error.to_string()),
             Ok(memory) if memory.bytes() < LEAST_MEMORY => {
-                let bytes = memory.bytes();
-                let message = format!(
-                    "{:?} is only {bytes} bytes, and no container starts with less than 6Mi",
-                    self.memory
+                // "512m" is half a byte to Kubernetes and half a gibibyte to whoever wrote it.
+                let meant = self
+                    .memory
+                    .strip_suffix('m')
+                    .map(|number| format!("; did you mean \"{number}Mi\"?"));
+                let hint = meant.unwrap_or_default();
+                wrong(
+                    "memory",
+                    format!(
+                        "{:?} is less than the 6Mi that every container needs{hint}",
+                        self.memory
+                    ),
                 );
-                problems.push(SpecError::new("memory", message));
             }
             Ok(_) => {}
         }
-        if let Err(error) = self.total() {
-            problems.push(error);
+        if let Some(Err(error)) = given(&self.total_cpu).map(str::parse::<Cpu>) {
+            wrong("total_cpu", error.to_string());
         }
-        let scratch = self.ephemeral_storage_request.trim();
-        if let Some(Err(error)) = (!scratch.is_empty()).then(|| scratch.parse::<Memory>()) {
-            problems.push(SpecError::new(
-                "ephemeral_storage_request",
-                error.to_string(),
-            ));
+        for (field, text) in [
+            ("total_memory", &self.total_memory),
+            ("ephemeral_storage_request", &self.ephemeral_storage_request),
+        ] {
+            if let Some(Err(error)) = given(text).map(str::parse::<Memory>) {
+                wrong(field, error.to_string());
+            }
         }
         let scale = &self.synchronous;
         if scale.max_scale > 0 && scale.min_scale > scale.max_scale {
@@ -184,7 +194,7 @@ impl Service {
                 "{} is more than max_scale, which is {}",
                 scale.min_scale, scale.max_scale
             );
-            problems.push(SpecError::new("synchronous.min_scale", message));
+            wrong("synchronous.min_scale", message);
         }
     }
 
@@ -210,5 +220,19 @@ impl Service {
     }
 }
 
+/// A text that is not blank.
+fn given(text: &str) -> Option<&str> {
+    Some(text.trim()).filter(|text| !text.is_empty())
+}
+
+/// `keep, delete or move`
+fn one_of(words: &[&str]) -> String {
+    match words {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        _ => words.join(""),
+    }
+}
+
 #[cfg(test)]
+#[allow(clippy::items_after_statements)] // Cases first, what checks them below.
 mod tests;

@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn what_the_edge_block_leaves_out_has_its_documented_default() {
         let service = Service::default();
-        assert_eq!(service.timeout(), Duration::from_secs(3600));
+        assert_eq!(service.timeout(), Duration::from_hours(1));
         assert_eq!(service.deadline(), None);
         assert_eq!(service.retries(), 3);
         assert!(service.reuse());

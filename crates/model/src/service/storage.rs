@@ -74,7 +74,8 @@ impl Service {
     pub fn self_triggers(&self) -> Vec<(String, String)> {
         let inside = |output: &StorageIo, input: &StorageIo| {
             let below = |rest: &str| rest.is_empty() || rest.starts_with('/');
-            output.provider() == input.provider()
+            !input.path.is_empty()
+                && output.provider() == input.provider()
                 && ["minio", "s3", "file"].contains(&output.provider().0)
                 && output.path.strip_prefix(&input.path).is_some_and(below)
         };
@@ -125,6 +126,7 @@ impl Service {
 }
 
 #[cfg(test)]
+#[allow(clippy::items_after_statements)] // Cases first, what checks them below.
 mod tests {
     use super::StorageIo;
 

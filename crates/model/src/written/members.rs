@@ -85,7 +85,7 @@ impl Notes {
     /// The members of a map. Anything else is a problem, and has no members.
     pub(crate) fn members<'a>(&mut self, value: &'a Written, path: &str) -> Members<'a, '_> {
         self.places.insert(path.to_owned(), value.place);
-        let members: &[(Key, Written)] = match &value.what {
+        let all: &[(Key, Written)] = match &value.what {
             What::Map(members) => members,
             What::Null => &[],
             _ => {
@@ -94,7 +94,7 @@ impl Notes {
             }
         };
         Members {
-            members,
+            all,
             path: path.to_owned(),
             place: value.place,
             notes: self,
@@ -122,7 +122,7 @@ impl Notes {
         path: &str,
         mut read: impl FnMut(&mut Notes, &'a Written, &str) -> T,
     ) -> BTreeMap<String, T> {
-        let members = self.members(value, path).members;
+        let members = self.members(value, path).all;
         let entries = members.iter();
         entries
             .map(|(key, value)| (key.name.clone(), read(self, value, &join(path, &key.name))))
@@ -133,8 +133,9 @@ impl Notes {
     pub(crate) fn text(&mut self, value: &Written, path: &str) -> String {
         self.places.insert(path.to_owned(), value.place);
         match (&value.what, self.dialect) {
-            (What::Text(text), _) => text.clone(),
-            (What::Number(text) | What::Bool(_, text), Dialect::Yaml) => text.clone(),
+            (What::Text(text), _) | (What::Number(text) | What::Bool(_, text), Dialect::Yaml) => {
+                text.clone()
+            }
             (What::Null, _) => String::new(),
             _ => {
                 self.wrong(path, value, "a string");
@@ -171,7 +172,7 @@ impl Notes {
 
 /// The members of one map, taken out one after another. [`Members::finish`] tells what nobody took.
 pub(crate) struct Members<'a, 'n> {
-    members: &'a [(Key, Written)],
+    all: &'a [(Key, Written)],
     path: String,
     pub(crate) place: Place,
     pub(crate) notes: &'n mut Notes,
@@ -188,7 +189,7 @@ impl<'a> Members<'a, '_> {
     pub(crate) fn get(&mut self, name: &'static str) -> Option<&'a Written> {
         self.known.push(name);
         let mut found = self
-            .members
+            .all
             .iter()
             .filter(|(key, _)| key.name.eq_ignore_ascii_case(name));
         let mut value = found.next()?;
@@ -209,7 +210,7 @@ impl<'a> Members<'a, '_> {
     /// The same for all names that `known` recognises.
     pub(crate) fn ignore_all(&mut self, known: impl Fn(&str) -> bool) {
         self.known.extend(
-            self.members
+            self.all
                 .iter()
                 .map(|(key, _)| key.name.as_str())
                 .filter(|name| known(name)),
@@ -256,11 +257,11 @@ impl<'a> Members<'a, '_> {
     }
 
     pub(crate) fn texts(&mut self, name: &'static str) -> Vec<String> {
-        self.list(name, |notes, value, path| notes.text(value, path))
+        self.list(name, Notes::text)
     }
 
     pub(crate) fn strings(&mut self, name: &'static str) -> BTreeMap<String, String> {
-        self.map(name, |notes, value, path| notes.text(value, path))
+        self.map(name, Notes::text)
     }
 
     /// A list, each item read by `read`.
@@ -303,7 +304,7 @@ impl<'a> Members<'a, '_> {
 
     /// Warns about members that nobody asked for.
     pub(crate) fn finish(self) {
-        for (key, _) in self.members {
+        for (key, _) in self.all {
             if self
                 .known
                 .iter()

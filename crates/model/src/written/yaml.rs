@@ -29,8 +29,25 @@ pub(crate) fn read(text: &str) -> Result<Written, YamlError> {
         Ok(yaml) => Ok(written(yaml, text)),
         Err(error) => Err(YamlError {
             place: error.location().map(place).unwrap_or_default(),
-            message: error.to_string(),
+            message: in_words(&error),
         }),
+    }
+}
+
+/// The parser's message without the place at its end, and without advice for programmers.
+fn in_words(error: &serde_saphyr::Error) -> String {
+    match error.without_snippet() {
+        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => {
+            format!("the key {key:?} is given twice")
+        }
+        serde_saphyr::Error::MultipleDocuments { .. } => {
+            "a second document begins here; expected one document without \"---\"".to_owned()
+        }
+        error => {
+            let text = error.to_string();
+            let end = text.rfind(" at line ").unwrap_or(text.len());
+            format!("it is no YAML: {}", &text[..end])
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Rules of the `edge` block.
 
+use super::one_of;
 use crate::duration;
 use crate::service::{Service, SpecError};
 
@@ -16,7 +17,7 @@ pub(super) fn check(service: &Service, problems: &mut Vec<SpecError>) {
         match text.as_deref().map(duration::parse) {
             Some(Err(error)) => wrong(member, error.to_string()),
             Some(Ok(span)) if span.is_zero() => {
-                wrong(member, "it is nothing; expected more than 0s".to_owned())
+                wrong(member, "it is nothing; expected more than 0s".to_owned());
             }
             _ => {}
         }
@@ -35,7 +36,7 @@ pub(super) fn check(service: &Service, problems: &mut Vec<SpecError>) {
         if let Some(text) = text.as_deref().filter(|text| !known.contains(text)) {
             wrong(
                 member,
-                format!("{text:?} is not known; expected {}", known.join(" or ")),
+                format!("{text:?} is not known; expected {}", one_of(known)),
             );
         }
     }

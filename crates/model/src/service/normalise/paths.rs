@@ -95,7 +95,7 @@ fn known_type(io: &StorageIo) -> Result<&'static str, String> {
 }
 
 fn bucket_path(io: &StorageIo) -> Result<(), String> {
-    let (bucket, rest) = io.bucket_and_folder();
+    let (bucket, _) = io.bucket_and_folder();
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
     let ends = |c: char| c != '-' && c != '.';
     let fits = bucket.len() <= LONGEST_BUCKET
@@ -107,7 +107,7 @@ fn bucket_path(io: &StorageIo) -> Result<(), String> {
             "{bucket:?} is no name of a bucket; use at most {LONGEST_BUCKET} lower-case letters, digits, \"-\" and \".\", with a letter or digit at both ends"
         ));
     }
-    folder(rest)
+    folder(&io.path)
 }
 
 fn folder(path: &str) -> Result<(), String> {
