@@ -133,7 +133,7 @@ pub(crate) fn kill_script(script: Pid) {
 
 /// Sends SIGKILL to every process below us. Errors mean that there are none; what cannot be killed shows when it
 /// is waited for.
-pub(crate) fn kill_everything(process_1: bool) {
+fn kill_everything(process_1: bool) {
     if process_1 {
         let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
     } else {

@@ -20,7 +20,7 @@ use spillway_model::wire::supervisor::{
 use crate::arguments::Settings;
 use crate::connection::{Connection, Lost, Request};
 use crate::folders::Folders;
-use crate::processes::{ClearError, End, Reaped, clear, kill_everything, reap};
+use crate::processes::{ClearError, End, Reaped, clear, reap};
 use crate::run::Run;
 use crate::signals::Signals;
 use crate::spawn::Spawner;
@@ -68,8 +68,8 @@ pub(crate) fn serve(settings: &Settings) -> Result<(), ServeError> {
     while !server.signals.stop() {
         server.turn()?;
     }
-    // As process 1 our own end would do, but the agent sees the end sooner when nobody is left to clear away.
-    kill_everything(process_1);
+    // As process 1 our own end would do. Waiting until all are gone shows the agent a clean end.
+    clear(&mut server.signals, process_1)?;
     Ok(())
 }
 
