@@ -1,0 +1,216 @@
+//! What the cluster tells about itself, and the answers for what is not built.
+
+use spillway_gateway::Config;
+
+use crate::harness::{TestGateway, service};
+
+#[tokio::test]
+async fn info_names_a_version_that_the_dashboard_understands() {
+    let gateway = TestGateway::start().await;
+    let answer = gateway.get("/system/info").await;
+    assert_eq!(answer.content_type, "application/json; charset=utf-8");
+    let architecture = if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else {
+        "amd64"
+    };
+    let expected = format!(
+        r#"{{"version":"v4.2.0","git_commit":"spillway-{}","architecture":"{architecture}","kubernetes_version":""}}"#,
+        env!("CARGO_PKG_VERSION")
+    );
+    assert_eq!(answer.said(), (200, expected.as_str()));
+}
+
+#[tokio::test]
+async fn config_holds_the_keys_of_the_store() {
+    let keys = Config {
+        access_key: Some("AK".into()),
+        secret_key: Some("S<K".into()),
+        ..Config::default()
+    };
+    let gateway = TestGateway::start_with(keys).await;
+    let expected = format!(
+        concat!(
+            r#"{{"config":{{"name":"oscar","namespace":"oscar","services_namespace":"oscar-svc","#,
+            r#""controller_service_account":"oscar-sa","gpu_available":false,"interLink_available":false,"#,
+            r#""yunikorn_enable":false,"kueue_enable":false,"volume_enable":false,"oidc_groups":[],"#,
+            r#""minio_quota_enabled":false}},"minio_provider":{{"endpoint":"{}","verify":false,"#,
+            r#""access_key":"AK","secret_key":"S\u003cK","region":"us-east-1"}},"allowed_image_repositories":[]}}"#
+        ),
+        gateway.s3_url()
+    );
+    assert_eq!(
+        gateway.get("/system/config/").await.said(),
+        (200, expected.as_str())
+    );
+}
+
+#[tokio::test]
+async fn only_allowed_images_can_be_used() {
+    let gateway = TestGateway::start().await;
+    let answer = gateway
+        .put(
+            "/system/config",
+            r#"{"allowed_image_repositories":["registry.local/"]}"#,
+        )
+        .await;
+    assert_eq!(answer.said(), (200, r#"["registry.local/"]"#));
+    let refused = "Error creating the service: image example/tool:1 is not allowed for pull";
+    assert_eq!(
+        gateway
+            .post("/system/services", service("grey"))
+            .await
+            .said(),
+        (500, refused)
+    );
+    let config = gateway.get("/system/config").await.json();
+    assert_eq!(
+        config["allowed_image_repositories"],
+        serde_json::json!(["registry.local/"])
+    );
+    assert_eq!(
+        gateway.put("/system/config", "{}").await.said(),
+        (200, "null")
+    );
+    assert_eq!(gateway.put("/system/config", "nonsense").await.status, 400);
+    assert_eq!(
+        gateway
+            .put("/system/config", r#"{"allowed_image_repositories":[]}"#)
+            .await
+            .said(),
+        (200, "[]")
+    );
+    gateway.create(service("grey")).await;
+}
+
+#[tokio::test]
+async fn status_of_an_empty_cluster_has_all_its_numbers() {
+    let gateway = TestGateway::start().await;
+    let answer = gateway.get("/system/status").await;
+    let started = answer.json()["oscar"]["deployment"]["creation_timestamp"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(started.parse::<jiff::Timestamp>().is_ok());
+    let expected = format!(
+        concat!(
+            r#"{{"cluster":{{"nodes_count":0,"metrics":{{"cpu":{{"total_free_cores":0,"max_free_on_node_cores":0,"#,
+            r#""total_schedulable_cores":0,"total_schedulable_on_node_cores":0}},"memory":{{"total_free_bytes":0,"#,
+            r#""max_free_on_node_bytes":0,"total_schedulable_bytes":0,"max_schedulable_on_node_bytes":0}},"#,
+            r#""gpu":{{"total_gpu":0}}}},"nodes":[]}},"oscar":{{"deployment_name":"oscar","ready":true,"#,
+            r#""deployment":{{"available_replicas":1,"ready_replicas":1,"replicas":1,"creation_timestamp":"{}","#,
+            r#""strategy":"Recreate","labels":{{"app":"oscar"}}}},"jobs_count":0,"pods":{{"total":0,"states":"#,
+            r#"{{"Pending":0,"Running":0,"Succeeded":0,"Failed":0,"Unknown":0}}}},"oidc":{{"enabled":false,"#,
+            r#""issuers":[],"groups":[]}}}},"minio":{{"buckets_count":0,"total_objects":0}}}}"#
+        ),
+        started
+    );
+    assert_eq!(answer.said(), (200, expected.as_str()));
+}
+
+#[tokio::test]
+async fn status_counts_jobs_buckets_and_objects() {
+    let gateway = TestGateway::start().await;
+    gateway.create(service("grey")).await;
+    gateway.post("/job/grey", "x").await;
+    let status = gateway.get("/system/status").await.json();
+    assert_eq!(status["oscar"]["jobs_count"], 1);
+    assert_eq!(status["oscar"]["pods"]["states"]["Pending"], 1);
+    assert_eq!(
+        status["minio"],
+        serde_json::json!({ "buckets_count": 1, "total_objects": 2 })
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_built_says_so() {
+    let gateway = TestGateway::start().await;
+    gateway.create(service("grey")).await;
+    assert_eq!(
+        gateway.get("/system/logs").await.said(),
+        (200, r#"{"logs":[]}"#)
+    );
+    assert_eq!(gateway.get("/system/volumes").await.said(), (200, "[]"));
+    assert_eq!(
+        gateway.post("/system/volumes", "{}").await.said(),
+        (404, "404 page not found")
+    );
+    assert_eq!(
+        gateway.get("/system/quotas/user").await.said(),
+        (404, "quotas are not available in this version")
+    );
+    let alone = r#"{"topology":"none","members":null}"#;
+    assert_eq!(
+        gateway.get("/system/federation/grey").await.said(),
+        (200, alone)
+    );
+    assert_eq!(
+        gateway.get("/system/federation/none").await.said(),
+        (404, "")
+    );
+    let answer = gateway.post("/system/federation/grey", "{}").await;
+    assert_eq!(
+        answer.said(),
+        (
+            501,
+            "changing a federation is not available in this version"
+        )
+    );
+    assert_eq!(gateway.delete("/system/federation/grey").await.status, 501);
+    assert_eq!(
+        gateway
+            .post("/system/buckets/grey/presign", "{}")
+            .await
+            .status,
+        501
+    );
+    for action in ["stop", "start", "restart"] {
+        let answer = gateway
+            .post(&format!("/system/services/grey/{action}"), "")
+            .await;
+        assert_eq!(answer.said(), (400, r#"service "grey" is not exposed"#));
+    }
+    assert_eq!(
+        gateway.post("/system/services/none/stop", "").await.said(),
+        (404, "")
+    );
+    assert_eq!(
+        gateway.post("/system/services/grey/dance", "").await.said(),
+        (404, "404 page not found")
+    );
+}
+
+#[tokio::test]
+async fn deployment_of_a_batch_service_is_unavailable() {
+    let gateway = TestGateway::start().await;
+    gateway.create(service("grey")).await;
+    let expected = concat!(
+        r#"{"service_name":"grey","namespace":"oscar-svc","state":"unavailable","reason":"Current deployment "#,
+        r#"visibility is unavailable for this service runtime.","active_instances":0,"affected_instances":0,"#,
+        r#""resource_kind":"unavailable"}"#
+    );
+    assert_eq!(
+        gateway.get("/system/services/grey/deployment").await.said(),
+        (200, expected)
+    );
+    assert_eq!(
+        gateway.get("/system/services/none/deployment").await.said(),
+        (404, "")
+    );
+    assert_eq!(
+        gateway.get("/system/services/-x/deployment").await.said(),
+        (400, "invalid serviceName")
+    );
+    let expected = concat!(
+        r#"{"service_name":"grey","available":false,"message":"Deployment logs are unavailable for this service.","#,
+        r#""entries":[]}"#
+    );
+    let path = "/system/services/grey/deployment/logs?timestamps=false&tailLines=200";
+    assert_eq!(gateway.get(path).await.said(), (200, expected));
+    let listed = gateway
+        .get("/system/services?include=Deployment")
+        .await
+        .json();
+    assert_eq!(listed[0]["deployment"]["state"], "unavailable");
+    assert_eq!(listed[0]["deployment"].get("service_name"), None);
+}
