@@ -195,13 +195,20 @@ fn neighbours(_settings: &Settings, _queue: &Queue) -> Neighbours {
 }
 
 /// The object store's protocol.
-fn s3_service(
-    _settings: &Settings,
-    _store: &Store,
-    _blobs: &Blobs,
-    _queue: &Queue,
-) -> axum::Router {
-    axum::Router::new()
+fn s3_service(settings: &Settings, store: &Store, blobs: &Blobs, queue: &Queue) -> axum::Router {
+    use crate::objects::{Credentials, Objects, service};
+
+    let keys = &settings.credentials;
+    service(Objects {
+        store: store.clone(),
+        blobs: blobs.clone(),
+        queue: queue.clone(),
+        credentials: Credentials {
+            access_key: keys.access_key.reveal().to_owned(),
+            secret_key: keys.secret_key.reveal().to_owned(),
+        },
+        settings: crate::objects::Settings::default(),
+    })
 }
 
 /// The URL under which others most likely reach a port of ours.
