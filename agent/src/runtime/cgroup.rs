@@ -11,7 +11,10 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Cgroup {
     /// One hierarchy per controller; a controller that is off is absent.
-    V1 { memory: Option<PathBuf>, freezer: Option<PathBuf> },
+    V1 {
+        memory: Option<PathBuf>,
+        freezer: Option<PathBuf>,
+    },
     /// One hierarchy for all.
     V2 { folder: PathBuf },
 }
@@ -41,7 +44,10 @@ impl Cgroup {
 
     /// Starts measuring.
     pub(crate) fn meter(&self) -> Meter {
-        Meter { peak: self.open_peak(), oom_kills: self.oom_kills() }
+        Meter {
+            peak: self.open_peak(),
+            oom_kills: self.oom_kills(),
+        }
     }
 
     /// How often the kernel killed a process of this group for want of memory.
@@ -65,7 +71,10 @@ impl Cgroup {
 
     fn write_freezer(&self, v1: &str, v2: &str) -> bool {
         match self {
-            Self::V1 { freezer: Some(folder), .. } => fs::write(folder.join("freezer.state"), v1).is_ok(),
+            Self::V1 {
+                freezer: Some(folder),
+                ..
+            } => fs::write(folder.join("freezer.state"), v1).is_ok(),
             Self::V1 { freezer: None, .. } => false,
             Self::V2 { folder } => fs::write(folder.join("cgroup.freeze"), v2).is_ok(),
         }
@@ -120,7 +129,13 @@ fn read_number(file: &mut File) -> Option<u64> {
 
 /// The value of `key` in a file of lines `key value`.
 fn counter(text: &str, key: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
+    text.lines().find_map(|line| {
+        line.strip_prefix(key)?
+            .strip_prefix(' ')?
+            .trim()
+            .parse()
+            .ok()
+    })
 }
 
 /// Finds the control folders of container `id`, given `/proc/<pid>/cgroup` and our `/proc/self/mountinfo`.
@@ -129,9 +144,14 @@ fn locate(groups: &str, mounts: &str, id: &str) -> Option<Cgroup> {
         let path = groups.lines().find_map(|line| {
             let mut fields = line.splitn(3, ':').skip(1);
             let controllers = fields.next()?;
-            controllers.split(',').any(|name| name == controller).then(|| fields.next())?
+            controllers
+                .split(',')
+                .any(|name| name == controller)
+                .then(|| fields.next())?
         })?;
-        below_mount(mounts, path, id, |kind, options| kind == "cgroup" && options.split(',').any(|o| o == controller))
+        below_mount(mounts, path, id, |kind, options| {
+            kind == "cgroup" && options.split(',').any(|o| o == controller)
+        })
     };
     let (memory, freezer) = (v1("memory"), v1("freezer"));
     if memory.is_some() || freezer.is_some() {
@@ -143,7 +163,12 @@ fn locate(groups: &str, mounts: &str, id: &str) -> Option<Cgroup> {
 }
 
 /// `path` below the mount point of the first file system that `wanted` accepts by type and options.
-fn below_mount(mounts: &str, path: &str, id: &str, wanted: impl Fn(&str, &str) -> bool) -> Option<PathBuf> {
+fn below_mount(
+    mounts: &str,
+    path: &str,
+    id: &str,
+    wanted: impl Fn(&str, &str) -> bool,
+) -> Option<PathBuf> {
     // The last part of the path names the container: `<id>` or `docker-<id>.scope`.
     if id.is_empty() || !Path::new(path).file_name()?.to_str()?.contains(id) {
         return None;
@@ -151,7 +176,11 @@ fn below_mount(mounts: &str, path: &str, id: &str, wanted: impl Fn(&str, &str) -
     mounts.lines().find_map(|line| {
         let (place, file_system) = line.split_once(" - ")?;
         let mut file_system = file_system.split(' ');
-        let (kind, _source, options) = (file_system.next()?, file_system.next()?, file_system.next()?);
+        let (kind, _source, options) = (
+            file_system.next()?,
+            file_system.next()?,
+            file_system.next()?,
+        );
         if !wanted(kind, options) {
             return None;
         }
@@ -173,21 +202,31 @@ mod tests {
 35 30 0:31 / /sys/fs/cgroup/memory rw,nosuid shared:14 - cgroup cgroup rw,memory
 36 30 0:32 / /sys/fs/cgroup/freezer rw,nosuid shared:15 - cgroup cgroup rw,freezer
 ";
-    const V2_MOUNTS: &str = "28 23 0:25 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
+    const V2_MOUNTS: &str =
+        "28 23 0:25 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
 
     #[test]
     fn groups_of_version_1_are_found_by_controller() {
         let groups = "6:freezer:/docker/0123abcd\n4:memory:/docker/0123abcd\n1:cpu,cpuacct:/docker/0123abcd\n0::/\n";
         let memory = Some(PathBuf::from("/sys/fs/cgroup/memory/docker/0123abcd"));
         let freezer = Some(PathBuf::from("/sys/fs/cgroup/freezer/docker/0123abcd"));
-        assert_eq!(locate(groups, V1_MOUNTS, ID), Some(Cgroup::V1 { memory, freezer }));
+        assert_eq!(
+            locate(groups, V1_MOUNTS, ID),
+            Some(Cgroup::V1 { memory, freezer })
+        );
     }
 
     #[test]
     fn a_memory_controller_that_is_off_leaves_the_freezer() {
         let groups = "6:freezer:/docker/0123abcd\n0::/\n";
         let freezer = Some(PathBuf::from("/sys/fs/cgroup/freezer/docker/0123abcd"));
-        assert_eq!(locate(groups, V1_MOUNTS, ID), Some(Cgroup::V1 { memory: None, freezer }));
+        assert_eq!(
+            locate(groups, V1_MOUNTS, ID),
+            Some(Cgroup::V1 {
+                memory: None,
+                freezer
+            })
+        );
     }
 
     #[test]
@@ -206,8 +245,17 @@ mod tests {
 
     #[test]
     fn kills_are_counted_in_both_versions() {
-        assert_eq!(counter("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n", "oom_kill"), Some(3));
-        assert_eq!(counter("low 0\nhigh 0\nmax 12\noom 2\noom_kill 1\noom_group_kill 0\n", "oom_kill"), Some(1));
+        assert_eq!(
+            counter("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n", "oom_kill"),
+            Some(3)
+        );
+        assert_eq!(
+            counter(
+                "low 0\nhigh 0\nmax 12\noom 2\noom_kill 1\noom_group_kill 0\n",
+                "oom_kill"
+            ),
+            Some(1)
+        );
         assert_eq!(counter("oom_kill_disable 0\n", "oom_kill"), None);
     }
 }

@@ -62,8 +62,13 @@ impl Channel {
     /// Connects and waits for the Hello.
     pub(crate) async fn open(socket: &Path) -> Result<(Self, Hello), ChannelError> {
         let stream = connect(socket).await.map_err(ChannelError::Connect)?;
-        let mut channel = Self { stream, buffer: BytesMut::with_capacity(BUFFER) };
-        let (kind, body) = timeout(HELLO, channel.frame()).await.map_err(|_| ChannelError::Silent)??;
+        let mut channel = Self {
+            stream,
+            buffer: BytesMut::with_capacity(BUFFER),
+        };
+        let (kind, body) = timeout(HELLO, channel.frame())
+            .await
+            .map_err(|_| ChannelError::Silent)??;
         if kind != Kind::Hello {
             return Err(ChannelError::Nonsense(format!("{kind:?} instead of Hello")));
         }
@@ -90,9 +95,14 @@ impl Channel {
     /// Sends one control frame.
     pub(crate) async fn send(&mut self, kind: Kind, payload: &[u8]) -> Result<(), ChannelError> {
         let length = payload.len() + 1;
-        let header = u32::try_from(length).ok().filter(|_| length <= MAX_FRAME).ok_or_else(|| {
-            ChannelError::Nonsense(format!("{length} bytes of invocation are more than the {MAX_FRAME} of a frame"))
-        })?;
+        let header = u32::try_from(length)
+            .ok()
+            .filter(|_| length <= MAX_FRAME)
+            .ok_or_else(|| {
+                ChannelError::Nonsense(format!(
+                    "{length} bytes of invocation are more than the {MAX_FRAME} of a frame"
+                ))
+            })?;
         let mut frame = Vec::with_capacity(4 + length);
         frame.extend_from_slice(&header.to_le_bytes());
         frame.push(kind as u8);
@@ -108,10 +118,18 @@ impl Channel {
         let (kind, body) = self.frame().await?;
         match kind {
             Kind::Started => Ok(Frame::Started),
-            Kind::Stdout => Ok(Frame::Output(Output { stderr: false, bytes: body })),
-            Kind::Stderr => Ok(Frame::Output(Output { stderr: true, bytes: body })),
+            Kind::Stdout => Ok(Frame::Output(Output {
+                stderr: false,
+                bytes: body,
+            })),
+            Kind::Stderr => Ok(Frame::Output(Output {
+                stderr: true,
+                bytes: body,
+            })),
             Kind::Exited => Ok(Frame::Exited(parse(&body)?)),
-            Kind::Hello | Kind::Run | Kind::Kill => Err(ChannelError::Nonsense(format!("an unasked {kind:?}"))),
+            Kind::Hello | Kind::Run | Kind::Kill => {
+                Err(ChannelError::Nonsense(format!("an unasked {kind:?}")))
+            }
         }
     }
 
@@ -120,7 +138,11 @@ impl Channel {
             if let Some(frame) = take_frame(&mut self.buffer)? {
                 return Ok(frame);
             }
-            let read = self.stream.read_buf(&mut self.buffer).await.map_err(ChannelError::Broken)?;
+            let read = self
+                .stream
+                .read_buf(&mut self.buffer)
+                .await
+                .map_err(ChannelError::Broken)?;
             if read == 0 {
                 return Err(ChannelError::Closed);
             }
@@ -137,22 +159,32 @@ async fn connect(socket: &Path) -> io::Result<UnixStream> {
         return Err(io::ErrorKind::InvalidInput.into());
     };
     let folder = std::fs::File::open(folder)?;
-    UnixStream::connect(Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name)).await
+    UnixStream::connect(
+        Path::new("/proc/self/fd")
+            .join(folder.as_raw_fd().to_string())
+            .join(name),
+    )
+    .await
 }
 
 /// Cuts the first frame off the buffer, if it is complete.
 fn take_frame(buffer: &mut BytesMut) -> Result<Option<(Kind, Bytes)>, ChannelError> {
-    let Some(header) = buffer.first_chunk::<4>() else { return Ok(None) };
+    let Some(header) = buffer.first_chunk::<4>() else {
+        return Ok(None);
+    };
     let length = u32::from_le_bytes(*header) as usize;
     if length == 0 || length > MAX_FRAME {
-        return Err(ChannelError::Nonsense(format!("a length of {length} bytes")));
+        return Err(ChannelError::Nonsense(format!(
+            "a length of {length} bytes"
+        )));
     }
     if buffer.len() < 4 + length {
         buffer.reserve(4 + length - buffer.len());
         return Ok(None);
     }
     let mut frame = buffer.split_to(4 + length).freeze();
-    let kind = Kind::from_byte(frame[4]).ok_or_else(|| ChannelError::Nonsense(format!("kind {}", frame[4])))?;
+    let kind = Kind::from_byte(frame[4])
+        .ok_or_else(|| ChannelError::Nonsense(format!("kind {}", frame[4])))?;
     frame.advance(5);
     Ok(Some((kind, frame)))
 }
@@ -188,7 +220,9 @@ mod tests {
         let deep = root.path().join("a".repeat(90)).join("b".repeat(90));
         std::fs::create_dir_all(&deep).unwrap();
         let fd = std::fs::File::open(&deep).unwrap();
-        let near = Path::new("/proc/self/fd").join(fd.as_raw_fd().to_string()).join("s");
+        let near = Path::new("/proc/self/fd")
+            .join(fd.as_raw_fd().to_string())
+            .join("s");
         let _listener = tokio::net::UnixListener::bind(near).unwrap();
         connect(&deep.join("s")).await.unwrap();
     }

@@ -13,13 +13,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 /// Every call to the engine ends within this time, starts of containers included.
-const CALL: Duration = Duration::from_secs(120);
+const CALL: Duration = Duration::from_mins(2);
 
 /// Same for the question whether it is there at all.
 const PING: Duration = Duration::from_secs(5);
 
 /// An engine that hangs without closing connections is noticed after this time.
-const CHECK_EVERY: Duration = Duration::from_secs(60);
+const CHECK_EVERY: Duration = Duration::from_mins(1);
 
 /// First and longest pause between two attempts to reach an engine that is away.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -49,20 +49,39 @@ pub(crate) struct EngineFacts {
 pub(crate) enum EngineError {
     /// It answered, and said no.
     #[error("{doing}: {message}")]
-    Refused { doing: &'static str, status: u16, message: String },
+    Refused {
+        doing: &'static str,
+        status: u16,
+        message: String,
+    },
     /// It did not answer, or not in a way that makes sense.
     #[error("{doing}: the container engine does not answer ({message})")]
-    Away { doing: &'static str, message: String },
+    Away {
+        doing: &'static str,
+        message: String,
+    },
 }
 
 impl EngineError {
     pub(crate) fn new(doing: &'static str, error: &DockerError) -> Self {
         match error {
-            DockerError::DockerResponseServerError { status_code, message } => {
-                Self::Refused { doing, status: *status_code, message: message.trim().to_owned() }
-            }
-            DockerError::DockerStreamError { error } => Self::Refused { doing, status: 500, message: error.clone() },
-            other => Self::Away { doing, message: other.to_string() },
+            DockerError::DockerResponseServerError {
+                status_code,
+                message,
+            } => Self::Refused {
+                doing,
+                status: *status_code,
+                message: message.trim().to_owned(),
+            },
+            DockerError::DockerStreamError { error } => Self::Refused {
+                doing,
+                status: 500,
+                message: error.clone(),
+            },
+            other => Self::Away {
+                doing,
+                message: other.to_string(),
+            },
         }
     }
 
@@ -84,7 +103,13 @@ impl EngineClient {
         let mut said: Option<Instant> = None;
         loop {
             match open(address).await {
-                Ok(docker) => return Self { docker, ready: watch::Sender::new(true), doubt: Notify::new() },
+                Ok(docker) => {
+                    return Self {
+                        docker,
+                        ready: watch::Sender::new(true),
+                        doubt: Notify::new(),
+                    };
+                }
                 Err(problem) => {
                     if said.is_none_or(|at| at.elapsed() > SAY_AGAIN) {
                         warn!(%problem, "waiting for the container engine at {address}");
@@ -113,7 +138,10 @@ impl EngineClient {
     ) -> Result<T, EngineError> {
         let answer = match timeout(CALL, call).await {
             Ok(answer) => answer.map_err(|error| EngineError::new(doing, &error)),
-            Err(_) => Err(EngineError::Away { doing, message: format!("no answer in {} s", CALL.as_secs()) }),
+            Err(_) => Err(EngineError::Away {
+                doing,
+                message: format!("no answer in {} s", CALL.as_secs()),
+            }),
         };
         if matches!(answer, Err(EngineError::Away { .. })) {
             self.doubt.notify_one();
@@ -123,7 +151,9 @@ impl EngineClient {
 
     /// Asks the engine about itself, and says loudly what a user of a Raspberry Pi must know.
     pub(crate) async fn facts(&self) -> Result<EngineFacts, EngineError> {
-        let info = self.call("asking the engine about itself", self.docker.info()).await?;
+        let info = self
+            .call("asking the engine about itself", self.docker.info())
+            .await?;
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let facts = EngineFacts {
             version: text(&info.server_version),
@@ -133,7 +163,9 @@ impl EngineClient {
                 text(&info.kernel_version),
                 text(&info.architecture),
                 text(&info.driver),
-                info.cgroup_version.map(|version| version.to_string()).unwrap_or_default(),
+                info.cgroup_version
+                    .map(|version| version.to_string())
+                    .unwrap_or_default(),
                 info.ncpu.unwrap_or_default().to_string(),
             ]
             .join(" "),
@@ -156,7 +188,9 @@ impl EngineClient {
         loop {
             // The end of the stream is what counts, so it is one on which next to nothing comes.
             let seldom = HashMap::from([("type", vec!["plugin"])]);
-            let events = self.docker.events(Some(EventsOptionsBuilder::new().filters(&seldom).build()));
+            let events = self
+                .docker
+                .events(Some(EventsOptionsBuilder::new().filters(&seldom).build()));
             let cut = tokio::select! {
                 () = stop.cancelled() => return,
                 () = drained(events) => true,

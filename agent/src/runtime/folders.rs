@@ -50,7 +50,12 @@ impl Folders {
             fs::set_permissions(&fresh, Permissions::from_mode(0o755))?;
             fs::rename(&fresh, &kept)?;
         }
-        Ok(Self { services, members, supervisor: kept, supervisor_digest })
+        Ok(Self {
+            services,
+            members,
+            supervisor: kept,
+            supervisor_digest,
+        })
     }
 
     /// The supervisor's binary.
@@ -65,12 +70,11 @@ impl Folders {
     }
 
     /// Makes the folder of a new container.
-    pub(crate) async fn make_member(&self, id: &str) -> io::Result<PathBuf> {
-        let folder = self.members.join(id);
+    pub(crate) async fn make_member(&self, folder: &Path) -> io::Result<()> {
+        let folder = folder.to_owned();
         blocking(move || {
             fs::create_dir(&folder)?;
-            fs::set_permissions(&folder, Permissions::from_mode(0o777))?;
-            Ok(folder)
+            fs::set_permissions(&folder, Permissions::from_mode(0o777))
         })
         .await
     }
@@ -85,15 +89,25 @@ impl Folders {
     }
 
     /// Removes every revision's folder but those `in_use`, and every container's folder but those in `members`.
-    pub(crate) async fn clean(&self, in_use: Vec<PathBuf>, members: Vec<PathBuf>) -> io::Result<()> {
+    pub(crate) async fn clean(
+        &self,
+        in_use: Vec<PathBuf>,
+        members: Vec<PathBuf>,
+    ) -> io::Result<()> {
         let folders = self.clone();
         blocking(move || {
-            for service in entries(&folders.services)?.into_iter().filter(|entry| entry.is_dir()) {
+            for service in entries(&folders.services)?
+                .into_iter()
+                .filter(|entry| entry.is_dir())
+            {
                 remove_all_but(&service, &in_use)?;
                 // Fails while there is still a revision in it, which is what we want.
                 let _ = fs::remove_dir(&service);
             }
-            for file in entries(&folders.services)?.into_iter().filter(|entry| entry.is_file()) {
+            for file in entries(&folders.services)?
+                .into_iter()
+                .filter(|entry| entry.is_file())
+            {
                 if file != folders.supervisor {
                     fs::remove_file(file)?;
                 }
@@ -108,7 +122,9 @@ fn write_service(plan: &Plan, supervisor: &Path) -> io::Result<()> {
     if plan.folder.exists() {
         return Ok(());
     }
-    let Some(parent) = plan.folder.parent() else { return Err(io::ErrorKind::InvalidInput.into()) };
+    let Some(parent) = plan.folder.parent() else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
     fs::create_dir_all(parent)?;
     fs::set_permissions(parent, Permissions::from_mode(0o711))?;
     let fresh = parent.join(format!(".new-{}", Uuid::new_v4().simple()));
@@ -122,9 +138,10 @@ fn write_service(plan: &Plan, supervisor: &Path) -> io::Result<()> {
         fs::copy(supervisor, &binary)?;
         fs::set_permissions(&binary, Permissions::from_mode(0o755))?;
     }
-    for (name, content) in
-        [("script.sh", plan.definition.service.script.clone()), ("function_config.yaml", plan.public_definition())]
-    {
+    for (name, content) in [
+        ("script.sh", plan.definition.service.script.clone()),
+        ("function_config.yaml", plan.public_definition()),
+    ] {
         let file = config.join(name);
         fs::write(&file, content)?;
         fs::set_permissions(&file, Permissions::from_mode(0o644))?;
@@ -137,11 +154,16 @@ fn write_service(plan: &Plan, supervisor: &Path) -> io::Result<()> {
 }
 
 fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
+    fs::read_dir(folder)?
+        .map(|entry| Ok(entry?.path()))
+        .collect()
 }
 
 fn remove_all_but(folder: &Path, kept: &[PathBuf]) -> io::Result<()> {
-    for entry in entries(folder)?.into_iter().filter(|entry| !kept.contains(entry)) {
+    for entry in entries(folder)?
+        .into_iter()
+        .filter(|entry| !kept.contains(entry))
+    {
         if entry.is_dir() {
             fs::remove_dir_all(entry)?;
         } else {
@@ -151,6 +173,10 @@ fn remove_all_but(folder: &Path, kept: &[PathBuf]) -> io::Result<()> {
     Ok(())
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
 }

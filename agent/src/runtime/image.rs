@@ -17,7 +17,7 @@ use super::ClaimError;
 use super::engine::{EngineClient, EngineError};
 
 /// A pull on which nothing has happened for this long is given up.
-const STALLED: Duration = Duration::from_secs(180);
+const STALLED: Duration = Duration::from_mins(3);
 
 /// Layers whose progress is told apart; an image has at most 127.
 const MAX_LAYERS: usize = 256;
@@ -46,9 +46,10 @@ pub(crate) enum PullError {
 impl From<PullError> for ClaimError {
     fn from(error: PullError) -> Self {
         match error {
-            PullError::Missing { .. } => {
-                Self::Failed { reason: FailureReason::ImageMissing, message: error.to_string() }
-            }
+            PullError::Missing { .. } => Self::Failed {
+                reason: FailureReason::ImageMissing,
+                message: error.to_string(),
+            },
             PullError::Engine { .. } => Self::Interrupted(error.to_string()),
         }
     }
@@ -56,8 +57,15 @@ impl From<PullError> for ClaimError {
 
 impl Images {
     /// Whether the image is on this node.
-    pub(crate) async fn is_present(&self, engine: &EngineClient, image: &str) -> Result<bool, EngineError> {
-        match engine.call("looking for an image", engine.docker().inspect_image(image)).await {
+    pub(crate) async fn is_present(
+        &self,
+        engine: &EngineClient,
+        image: &str,
+    ) -> Result<bool, EngineError> {
+        match engine
+            .call("looking for an image", engine.docker().inspect_image(image))
+            .await
+        {
             Ok(_) => Ok(true),
             Err(error) if error.is_not_found() => Ok(false),
             Err(error) => Err(error),
@@ -76,17 +84,29 @@ impl Images {
             if let Some(pulling) = all.get(image) {
                 pulling.clone()
             } else {
-                let (images, engine, name) = (Arc::clone(self), Arc::clone(engine), image.to_owned());
+                let (images, engine, name) =
+                    (Arc::clone(self), Arc::clone(engine), image.to_owned());
                 let task = tasks.spawn(async move {
                     let result = images.pull_now(&engine, &name).await;
-                    images.pulling.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
-                    images.progress.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+                    images
+                        .pulling
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .remove(&name);
+                    images
+                        .progress
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .remove(&name);
                     result
                 });
                 let name = image.to_owned();
                 let pulling = async move {
                     task.await.unwrap_or_else(|error| {
-                        Err(PullError::Engine { image: name, message: error.to_string() })
+                        Err(PullError::Engine {
+                            image: name,
+                            message: error.to_string(),
+                        })
                     })
                 };
                 let pulling = pulling.boxed().shared();
@@ -111,13 +131,20 @@ impl Images {
 
     async fn pull_now(&self, engine: &EngineClient, image: &str) -> Result<(), PullError> {
         info!("pulling image {image}");
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner).insert(image.to_owned(), Layers::new());
+        self.progress
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(image.to_owned(), Layers::new());
         let mut options = CreateImageOptionsBuilder::new().from_image(image);
         if !has_tag(image) {
             // Without this the engine pulls every tag there is.
             options = options.tag("latest");
         }
-        let mut steps = std::pin::pin!(engine.docker().create_image(Some(options.build()), None, None));
+        let mut steps = std::pin::pin!(engine.docker().create_image(
+            Some(options.build()),
+            None,
+            None
+        ));
         loop {
             match timeout(STALLED, steps.next()).await {
                 Ok(None) => break,
@@ -127,13 +154,18 @@ impl Images {
                     warn!(%error, "cannot pull image {image}");
                     let image = image.to_owned();
                     return Err(match error {
-                        EngineError::Refused { message, .. } => PullError::Missing { image, message },
+                        EngineError::Refused { message, .. } => {
+                            PullError::Missing { image, message }
+                        }
                         EngineError::Away { message, .. } => PullError::Engine { image, message },
                     });
                 }
                 Err(_) => {
                     let message = format!("nothing has arrived for {} s", STALLED.as_secs());
-                    return Err(PullError::Missing { image: image.to_owned(), message });
+                    return Err(PullError::Missing {
+                        image: image.to_owned(),
+                        message,
+                    });
                 }
             }
         }
@@ -142,17 +174,26 @@ impl Images {
     }
 
     fn note(&self, image: &str, step: &CreateImageInfo) {
-        let (Some(layer), Some(progress)) = (&step.id, &step.progress_detail) else { return };
+        let (Some(layer), Some(progress)) = (&step.id, &step.progress_detail) else {
+            return;
+        };
         // Unpacking counts the same bytes again.
         if step.status.as_deref() != Some("Downloading") {
             return;
         }
-        let bytes = |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok()).unwrap_or(0);
+        let bytes = |value: Option<i64>| {
+            value
+                .and_then(|value| u64::try_from(value).ok())
+                .unwrap_or(0)
+        };
         let mut all = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(layers) = all.get_mut(image)
             && (layers.len() < MAX_LAYERS || layers.contains_key(layer))
         {
-            layers.insert(layer.clone(), (bytes(progress.current), bytes(progress.total)));
+            layers.insert(
+                layer.clone(),
+                (bytes(progress.current), bytes(progress.total)),
+            );
         }
     }
 }

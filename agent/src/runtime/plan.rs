@@ -10,8 +10,6 @@ use spillway_model::wire::link::{FailureReason, Resources, ServiceDefinition};
 
 use super::ClaimError;
 
-mod quantity;
-
 /// Which containers may take each other's place: same service, same revision, same content.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
@@ -71,31 +69,46 @@ impl Plan {
         supervisor: &str,
     ) -> Result<Self, ClaimError> {
         let service = &definition.service;
-        let refuse = |field: &str, value: &str, expected: &str| {
-            let message = format!("service {:?}: {field} is {value:?}, expected {expected}", service.name);
-            ClaimError::Failed { reason: FailureReason::ContainerStart, message }
+        let refuse = |problem: String| ClaimError::Failed {
+            reason: FailureReason::ContainerStart,
+            message: format!("service {:?}: {problem}", service.name),
         };
-        let resources = Resources {
-            millicores: quantity::millicores(&service.cpu)
-                .ok_or_else(|| refuse("cpu", &service.cpu, "a quantity such as 0.5 or 500m"))?,
-            memory_bytes: quantity::bytes(&service.memory)
-                .ok_or_else(|| refuse("memory", &service.memory, "a quantity such as 256Mi or 1G"))?,
-        };
-        let edge = service.edge.clone().unwrap_or_default();
-        let policy = match edge.network.as_deref() {
+        let resources = service
+            .resources()
+            .map_err(|error| refuse(error.to_string()))?;
+        let policy = match service
+            .edge
+            .as_ref()
+            .and_then(|edge| edge.network.as_deref())
+        {
             None | Some("" | "default") => NetworkPolicy::Default,
             Some("none") => NetworkPolicy::Closed,
-            Some(other) => return Err(refuse("edge.network", other, "default or none")),
+            Some(other) => {
+                return Err(refuse(format!(
+                    "edge.network is {other:?}, expected default or none"
+                )));
+            }
         };
-        let content = serde_json::to_vec(definition).unwrap_or_default();
-        let content = hex::encode(&digest(&SHA256, &[&content, supervisor.as_bytes()].concat()).as_ref()[..8]);
-        let folder = services.join(&service.name).join(format!("{}-{content}", definition.revision));
+        let content = serde_json::to_vec(&**definition).unwrap_or_default();
+        let content = hex::encode(
+            &digest(&SHA256, &[&content, supervisor.as_bytes()].concat()).as_ref()[..8],
+        );
+        let folder = services
+            .join(&service.name)
+            .join(format!("{}-{content}", definition.revision));
         Ok(Self {
-            key: Key { service: service.name.clone(), revision: definition.revision, digest: content },
+            key: Key {
+                service: service.name.clone(),
+                revision: definition.revision,
+                digest: content,
+            },
             resources,
-            network: NetworkClass { owner: service.owner.clone(), policy },
+            network: NetworkClass {
+                owner: service.owner.clone(),
+                policy,
+            },
             folder,
-            reuse: edge.reuse.unwrap_or(true),
+            reuse: service.reuse(),
             max_scale: service.synchronous.max_scale,
             definition: Arc::clone(definition),
         })
@@ -105,17 +118,33 @@ impl Plan {
     pub(crate) fn environment(&self, node: &str) -> Vec<String> {
         let service = &self.definition.service;
         let mut all = BTreeMap::new();
-        all.extend(service.environment.variables.iter().map(|(name, value)| (name.as_str(), value.clone())));
+        all.extend(
+            service
+                .environment
+                .variables
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.clone())),
+        );
         // The token with which a federation acts in its owner's name is none of the script's business.
-        let secrets = self.definition.secrets.iter().filter(|(name, _)| *name != "refresh_token");
+        let secrets = self
+            .definition
+            .secrets
+            .iter()
+            .filter(|(name, _)| *name != "refresh_token");
         all.extend(secrets.map(|(name, value)| (name.as_str(), value.clone())));
         all.extend([
             ("OSCAR_SERVICE_NAME", service.name.clone()),
             ("OSCAR_SERVICE_TOKEN", service.token.clone()),
-            ("OSCAR_SERVICE_BASE_PATH", format!("/system/services/{}/exposed", service.name)),
+            (
+                "OSCAR_SERVICE_BASE_PATH",
+                format!("/system/services/{}/exposed", service.name),
+            ),
             ("RESOURCE_ID", node.to_owned()),
         ]);
-        all.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| format!("{name}={value}")).collect()
+        all.into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect()
     }
 
     /// `function_config.yaml`: the definition without script, token, secrets and provider credentials. JSON is YAML.
@@ -124,21 +153,14 @@ impl Plan {
         let mut shown: Service = service.clone();
         shown.script = String::new();
         shown.token = String::new();
-        shown.environment.secrets.values_mut().for_each(String::clear);
+        shown.blank_secrets();
+        shown.mask_credentials();
         shown.clusters.clear();
-        let providers = &mut shown.storage_providers;
-        for s3 in providers.s3.values_mut() {
-            (s3.access_key, s3.secret_key) = Default::default();
-        }
-        for minio in providers.minio.values_mut() {
-            (minio.access_key, minio.secret_key) = Default::default();
-        }
-        providers.onedata.values_mut().for_each(|onedata| onedata.token.clear());
-        providers.webdav.values_mut().for_each(|webdav| webdav.password.clear());
-        providers.rucio.values_mut().for_each(|rucio| rucio.refresh_token.clear());
-        providers.mqtt.values_mut().for_each(|mqtt| mqtt.password.clear());
         if let Some(federation) = &mut shown.federation {
-            federation.members.iter_mut().for_each(|member| member.headers.clear());
+            federation
+                .members
+                .iter_mut()
+                .for_each(|member| member.headers.clear());
         }
         serde_json::to_string_pretty(&shown).unwrap_or_default()
     }

@@ -29,7 +29,16 @@ impl Process {
     /// Whether it has not ended yet.
     pub(crate) fn is_alive(&self) -> bool {
         let mut descriptors = [PollFd::new(&self.descriptor, PollFlags::IN)];
-        !matches!(poll(&mut descriptors, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1..))
+        !matches!(
+            poll(
+                &mut descriptors,
+                Some(&Timespec {
+                    tv_sec: 0,
+                    tv_nsec: 0
+                })
+            ),
+            Ok(1..)
+        )
     }
 
     /// Ends it, and with it all of its PID namespace. One that has ended already is left in peace.
@@ -42,8 +51,9 @@ impl Process {
     }
 
     /// Returns when it has ended.
+    #[allow(deprecated)] // What is unsound about it is for descriptors that are not owned; this one is.
     pub(crate) async fn ended(self) {
-        // PANIC: none; where the descriptor cannot be registered, the process counts as ended and is replaced.
+        // Where the descriptor cannot be registered, the process counts as ended and is replaced.
         if let Ok(descriptor) = AsyncFd::with_interest(self.descriptor, Interest::READABLE) {
             let _ = descriptor.readable().await;
         }
@@ -56,12 +66,17 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_of_a_process_is_seen_through_its_descriptor() {
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
         let process = Process::open(i32::try_from(child.id()).unwrap()).unwrap();
         assert!(process.is_alive());
         process.kill();
         child.wait().unwrap();
         assert!(!process.is_alive());
-        tokio::time::timeout(std::time::Duration::from_secs(5), process.ended()).await.unwrap();
+        tokio::time::timeout(std::time::Duration::from_secs(5), process.ended())
+            .await
+            .unwrap();
     }
 }
