@@ -60,7 +60,7 @@ pub struct FdlService {
     /// [`FdlService::with_script`], unless the file holds the script itself.
     pub service: Service,
     /// File of the script, relative to the folder of the FDL file. None when the file holds the script itself, that
-    /// is, more than one line of text (an edge extension; it is what [`to_yaml`] writes).
+    /// is, text with a line end (an edge extension; it is what [`to_yaml`] writes).
     pub script_file: Option<String>,
     /// Where the script is named.
     pub script_place: Place,

@@ -102,7 +102,9 @@ pub fn stage(raw: &[u8], service: &Service) -> Staged {
             let known = providers
                 .iter()
                 .find(|(_, provider)| provider.space == space);
-            let found = known.map(|(id, _)| object(format!("onedata.{id}"), space, path));
+            let found = known
+                .filter(|_| stays_below(&path))
+                .map(|(id, _)| object(format!("onedata.{id}"), space, path));
             text = bare;
             found.unwrap_or_else(|| content(text.clone().into_bytes()))
         }
@@ -111,7 +113,7 @@ pub fn stage(raw: &[u8], service: &Service) -> Staged {
                 .input
                 .iter()
                 .find(|input| input.provider() == ("webdav", DCACHE));
-            let found = input.map(|input| {
+            let found = input.filter(|_| stays_below(&name)).map(|input| {
                 let path = format!("{}/{name}", input.path);
                 environment.insert("STORAGE_OBJECT_KEY".to_owned(), path.clone());
                 object(format!("webdav.{DCACHE}"), String::new(), path)
@@ -154,6 +156,13 @@ fn object(provider: String, bucket: String, key: String) -> StagedInput {
         key,
         file_name,
     }
+}
+
+/// Whether a path that somebody sent stays in the folder it is meant for.
+fn stays_below(path: &str) -> bool {
+    path.split('/')
+        .all(|segment| !matches!(segment, "" | "." | ".."))
+        && !path.contains('\0')
 }
 
 fn content(bytes: Vec<u8>) -> StagedInput {

@@ -282,6 +282,8 @@ fn other_sources_need_a_provider_of_the_service() {
         "onedata.lab \"waves\" in/a.dat a.dat"
     );
     assert_eq!(place(&dcache, &Service::default()), "true");
+    let outside = json!({ "event": { "name": "../a.dat" }, "subscription": "s" }).to_string();
+    assert_eq!(place(&outside, &service), "true");
     assert_eq!(place(&onedata, &Service::default()), "true");
     assert_eq!(
         stage(onedata.as_bytes(), &service).environment["STORAGE_OBJECT_KEY"],

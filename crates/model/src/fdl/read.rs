@@ -203,7 +203,7 @@ impl Reading {
         self.notes.problems.append(&mut notes.problems);
         self.notes.warnings.append(&mut notes.warnings);
 
-        let inline = service.script.trim_end().contains('\n');
+        let inline = service.script.contains('\n');
         let script_file = (!inline).then(|| std::mem::take(&mut service.script).trim().to_owned());
         let place = key.place;
         self.file.services.push(FdlService {

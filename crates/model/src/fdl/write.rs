@@ -4,7 +4,7 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use super::DEFAULT_CLUSTER;
 use crate::Place;
-use crate::service::Service;
+use crate::service::{DEFAULT_PROVIDER, PROVIDER_TYPES, Service};
 use crate::written::{self, Key, What, Written};
 
 /// A service that cannot be written. None is known that could not.
@@ -80,10 +80,14 @@ pub fn to_yaml(services: &[Service]) -> Result<String, WriteError> {
     text(&map(file))
 }
 
-/// The service as supervisors and scripts read it in a container: all of it but the script, as one flat map.
+/// The definition as scripts read it in a container, one flat map: without the script, which is a file of its own, and
+/// without anything that opens a door (token, secrets, credentials of providers and clusters).
 pub fn function_config(service: &Service) -> Result<String, WriteError> {
-    let mut tree = whole_tree(service)?;
-    remove(&mut tree, &["script"]);
+    let mut shown = service.clone();
+    shown.blank_secrets();
+    shown.mask_credentials();
+    let mut tree = whole_tree(&shown)?;
+    remove(&mut tree, &["script", "token"]);
     text(&tree)
 }
 
@@ -97,10 +101,23 @@ fn whole_tree(service: &Service) -> Result<Written, WriteError> {
 fn tree(service: &Service) -> Result<Written, WriteError> {
     let mut tree = whole_tree(service)?;
     remove(&mut tree, &SERVER_SET);
-    if let What::Map(members) = &mut tree.what {
-        for (_, labels) in members.iter_mut().filter(|(key, _)| key.name == "labels") {
-            remove(labels, &SERVER_LABELS);
+    if let Some(Written {
+        what: What::Text(script),
+        ..
+    }) = member_mut(&mut tree, "script")
+    {
+        // Without a line end it would be read as the name of a file.
+        if !script.contains('\n') {
+            script.push('\n');
         }
+    }
+    if let Some(labels) = member_mut(&mut tree, "labels") {
+        remove(labels, &SERVER_LABELS);
+    }
+    let providers = member_mut(&mut tree, "storage_providers");
+    if let Some(minio) = providers.and_then(|providers| member_mut(providers, "minio")) {
+        // The server fills in its own store, whatever a file says.
+        remove(minio, &[DEFAULT_PROVIDER]);
     }
     prune(&mut tree, "");
     Ok(tree)
@@ -112,7 +129,7 @@ fn prune(value: &mut Written, name: &str) {
         What::List(items) => items.iter_mut().for_each(|item| prune(item, "")),
         What::Map(_) if USERS_MAPS.contains(&name) => {}
         What::Map(members) => {
-            let by_id = name == "clusters" || PROVIDERS.contains(&name);
+            let by_id = name == "clusters" || PROVIDER_TYPES.contains(&name);
             for (key, value) in members.iter_mut() {
                 prune(value, if by_id { "" } else { &key.name });
             }
@@ -126,8 +143,6 @@ fn prune(value: &mut Written, name: &str) {
         _ => {}
     }
 }
-
-const PROVIDERS: [&str; 7] = crate::service::PROVIDER_TYPES;
 
 fn is_null_list(value: &Written) -> bool {
     matches!(&value.what, What::List(items) if items.is_empty())
@@ -164,6 +179,16 @@ fn member<'a>(value: &'a Written, name: &str) -> Option<&'a Written> {
     };
     members
         .iter()
+        .find(|(key, _)| key.name == name)
+        .map(|(_, value)| value)
+}
+
+fn member_mut<'a>(value: &'a mut Written, name: &str) -> Option<&'a mut Written> {
+    let What::Map(members) = &mut value.what else {
+        return None;
+    };
+    members
+        .iter_mut()
         .find(|(key, _)| key.name == name)
         .map(|(_, value)| value)
 }

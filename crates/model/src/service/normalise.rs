@@ -53,6 +53,7 @@ impl Service {
                 federation.group_id.clone_from(&self.name);
             }
         }
+        self.exposed(&mut problems);
         problems
     }
 
@@ -195,6 +196,28 @@ impl Service {
                 scale.min_scale, scale.max_scale
             );
             wrong("synchronous.min_scale", message);
+        }
+    }
+
+    /// How the service is exposed.
+    fn exposed(&self, problems: &mut Vec<SpecError>) {
+        let expose = &self.expose;
+        let choices: [(&str, &str, &[&str]); 2] = [
+            ("auth_type", &expose.auth_type, &["basic", "forward"]),
+            ("probe_mode", &expose.probe_mode, &["legacy", "direct"]),
+        ];
+        for (member, text, known) in choices {
+            if !text.is_empty() && !known.contains(&text) {
+                let message = format!("{text:?} is not known; expected {}", one_of(known));
+                problems.push(SpecError::new(format!("expose.{member}"), message));
+            }
+        }
+        let (ports, node_ports) = (expose.api_port.len(), expose.node_port.len());
+        if node_ports > 0 && ports != node_ports {
+            let message = format!(
+                "it has {node_ports} and api_port has {ports}; expected as many, 0 to have one chosen"
+            );
+            problems.push(SpecError::new("expose.nodePort", message));
         }
     }
 

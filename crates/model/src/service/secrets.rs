@@ -55,6 +55,13 @@ impl Service {
                 .into_iter()
                 .for_each(mask);
         }
+        let members = self
+            .federation
+            .iter_mut()
+            .flat_map(|federation| &mut federation.members);
+        members
+            .flat_map(|member| member.headers.values_mut())
+            .for_each(mask);
         for it in self.clusters.values_mut() {
             [&mut it.auth_user, &mut it.auth_password]
                 .into_iter()

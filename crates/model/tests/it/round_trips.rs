@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use spillway_model::fdl;
-use spillway_model::service::Service;
+use spillway_model::service::{MinioProvider, Service};
 
 use crate::services::service;
 
@@ -53,24 +53,42 @@ proptest! {
 }
 
 #[test]
-fn the_configuration_in_the_container_is_the_service_without_its_script() {
-    let mut service = Service {
-        name: "a".to_owned(),
-        script: "x".to_owned(),
-        token: "t".to_owned(),
-        ..Service::default()
-    };
-    service
-        .environment
-        .variables
-        .insert("ANSWER".to_owned(), "no".to_owned());
+fn the_configuration_in_the_container_opens_no_doors() {
+    let text = r#"{"name": "a", "script": "s3cr3t", "token": "s3cr3t",
+        "environment": {"variables": {"ANSWER": "no"}, "secrets": {"KEY": "s3cr3t"}},
+        "replicas": [{"type": "endpoint", "headers": {"X-Key": "s3cr3t"}}],
+        "storage_providers": {"minio": {"far": {"endpoint": "https://x", "access_key": "s3cr3t", "secret_key": "s3cr3t"}}},
+        "clusters": {"c": {"endpoint": "https://y", "auth_user": "s3cr3t", "auth_password": "s3cr3t"}}}"#;
+    let service = Service::from_json(text.as_bytes()).unwrap().service;
     let text = fdl::function_config(&service).unwrap();
     assert!(
-        text.starts_with("name: a\n") && text.contains("token: t\n") && !text.contains("script:"),
+        text.starts_with("name: a\n")
+            && text.contains("ANSWER: \"no\"")
+            && text.contains("KEY: \"\""),
         "{text}"
     );
-    assert!(
-        text.contains("ANSWER: \"no\"") || text.contains("ANSWER: 'no'"),
-        "{text}"
-    );
+    assert!(!text.contains("s3cr3t"), "{text}");
+}
+
+#[test]
+fn what_the_server_set_is_left_out_of_a_file_and_set_again_the_same() {
+    let text = r#"{"name": "a", "image": "i", "script": "echo hello", "cluster_id": "farm",
+        "input": [{"storage_provider": "minio", "path": "in"}], "labels": {"team": "x"}}"#;
+    let mut stored = Service::from_json(text.as_bytes()).unwrap().service;
+    stored.normalise().unwrap();
+    let expected = Service {
+        script: "echo hello\n".to_owned(),
+        ..stored.clone()
+    };
+    stored.token = "t".repeat(64);
+    stored.owner = "cluster_admin".to_owned();
+    stored
+        .storage_providers
+        .minio
+        .insert("default".to_owned(), MinioProvider::default());
+    let text = fdl::to_yaml(&[stored]).unwrap();
+    let mut again = fdl::parse(&text).unwrap().services.remove(0).service;
+    again.normalise().unwrap();
+    assert_eq!(again, expected, "{text}");
+    insta::assert_snapshot!(text);
 }

@@ -133,7 +133,7 @@ pub(crate) fn service() -> impl Strategy<Value = Service> {
         option::of(federation()),
         option::of(edge()),
         any::<bool>(),
-        vec(any::<u16>(), 0..3),
+        vec(1..=u16::MAX, 0..3),
     );
     (identity, limits, storage, maps, blocks, any_text()).prop_map(
         |(identity, limits, storage, maps, blocks, script)| {
@@ -173,7 +173,7 @@ pub(crate) fn service() -> impl Strategy<Value = Service> {
                     ..Volume::default()
                 }),
                 expose: Expose {
-                    api_port: blocks.3.iter().copied().filter(|port| *port > 0).collect(),
+                    api_port: blocks.3.clone(),
                     node_port: if blocks.3.len() > 1 {
                         blocks.3
                     } else {

@@ -338,6 +338,22 @@ fn the_answer_of_the_api_is_introduced_except_where_the_reference_does_not() {
 }
 
 #[test]
+fn what_is_exposed_is_checked() {
+    check(
+        |s| s.expose.auth_type = "none".to_owned(),
+        "expose.auth_type: \"none\" is not known; expected basic or forward",
+    );
+    check(
+        |s| s.expose.probe_mode = "x".to_owned(),
+        "expose.probe_mode: \"x\" is not known; expected legacy or direct",
+    );
+    check(
+        |s| s.expose.node_port = vec![30080],
+        "expose.nodePort: it has 1 and api_port has 0; expected as many, 0 to have one chosen",
+    );
+}
+
+#[test]
 fn enclaves_and_model_servers_are_refused() {
     let service = Service {
         enable_sgx: true,
