@@ -15,6 +15,7 @@ mod hold;
 mod output;
 mod processes;
 mod run;
+mod sacrifice;
 mod serve;
 mod signals;
 mod spawn;

@@ -45,6 +45,7 @@ pub(crate) enum ServeError {
 /// Serves invocations until ordered to stop.
 pub(crate) fn serve(settings: &Settings) -> Result<(), ServeError> {
     let process_1 = Pid::this() == Pid::from_raw(1);
+    let spawner = Spawner::prepare().map_err(ServeError::Prepare)?;
     // A script of the same user could otherwise attach to us and give itself another script's environment.
     prctl::set_dumpable(false).map_err(ServeError::Prepare)?;
     if !process_1 {
@@ -54,7 +55,7 @@ pub(crate) fn serve(settings: &Settings) -> Result<(), ServeError> {
         process_1,
         any_peer: settings.any_peer,
         signals: Signals::listen(process_1 && !settings.any_peer).map_err(ServeError::Prepare)?,
-        spawner: Spawner::prepare().map_err(ServeError::Prepare)?,
+        spawner,
         folders: Folders::remember(&settings.scratch, process_1),
         scratch: vec![0; MAX_OUTPUT].into_boxed_slice(),
         connection: None,

@@ -1,8 +1,8 @@
 //! Starting the script, quickly: one `posix_spawn(3)`, which neither copies page tables nor runs code of ours in the child.
 
 use std::ffi::{CStr, CString};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 
@@ -13,11 +13,10 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{AccessFlags, Pid, access, pipe2};
 use spillway_model::wire::supervisor::Invocation;
 
+use crate::sacrifice::Sacrifice;
+
 /// The shell that runs every script.
 const SHELL: &CStr = c"/bin/sh";
-
-/// Makes the script the kernel's first choice when memory runs out, and not process 1, whose end is the container's.
-const OOM_SCORE_ADJ: &[u8] = b"1000";
 
 /// Why a script did not start, in words for its author.
 #[derive(Debug, thiserror::Error)]
@@ -60,12 +59,14 @@ pub(crate) struct Script {
 #[derive(Debug)]
 pub(crate) struct Spawner {
     attributes: PosixSpawnAttr,
+    sacrifice: Option<Sacrifice>,
     /// The container's own environment: length of the name, and `name=value`.
     environment: Vec<(usize, CString)>,
 }
 
 impl Spawner {
-    /// Takes the environment of this process as the container's.
+    /// Takes the environment of this process as the container's. To be called while this process may still write
+    /// to its own files under `/proc`.
     pub(crate) fn prepare() -> nix::Result<Self> {
         let mut attributes = PosixSpawnAttr::init()?;
         attributes.set_flags(
@@ -88,6 +89,7 @@ impl Spawner {
             .collect();
         Ok(Self {
             attributes,
+            sacrifice: Sacrifice::prepare(),
             environment,
         })
     }
@@ -122,15 +124,20 @@ impl Spawner {
                 .add_dup2(ours, theirs)
                 .map_err(SpawnError::NoResources)?;
         }
+        if let Some(sacrifice) = &self.sacrifice {
+            sacrifice.raise();
+        }
         let process = posix_spawn(
             SHELL,
             &files,
             &self.attributes,
             &[c"/bin/sh", script.as_c_str()],
             &environment,
-        )
-        .map_err(explain)?;
-        prefer_to_kill(process);
+        );
+        if let Some(sacrifice) = &self.sacrifice {
+            sacrifice.restore();
+        }
+        let process = process.map_err(explain)?;
         Ok(Script {
             process,
             stdout,
@@ -193,15 +200,6 @@ fn pipe() -> Result<(OwnedFd, OwnedFd), SpawnError> {
     let (ours, theirs) = pipe2(OFlag::O_CLOEXEC).map_err(SpawnError::NoResources)?;
     fcntl(&ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(SpawnError::NoResources)?;
     Ok((ours, theirs))
-}
-
-fn prefer_to_kill(process: Pid) {
-    // Fails where /proc is hidden, and then the kernel chooses by size, which mostly is the script as well.
-    let path = format!("/proc/{process}/oom_score_adj");
-    let _ = OpenOptions::new()
-        .write(true)
-        .open(path)
-        .and_then(|mut file| file.write_all(OOM_SCORE_ADJ));
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use spillway_model::wire::supervisor::Kind;
 
-use crate::agent::{Supervisor, emulated, eventually};
+use crate::agent::{Supervisor, emulated};
 
 #[test]
 fn output_comes_in_order_and_by_stream() {
@@ -222,8 +222,15 @@ fn what_a_script_used_is_told() {
 fn the_kernel_kills_the_script_first_when_memory_runs_out() {
     let supervisor = Supervisor::start();
     let mut agent = supervisor.connect();
-    let script = supervisor.script("sleep 0.2; cat /proc/self/oom_score_adj");
-    eventually("the score is set", || {
-        agent.run(&script).stdout() == "1000\n"
-    });
+    assert_eq!(
+        agent
+            .run(&supervisor.script("cat /proc/self/oom_score_adj"))
+            .stdout(),
+        "1000\n"
+    );
+    let own = std::fs::read_to_string(format!("/proc/{}/oom_score_adj", supervisor.pid())).unwrap();
+    assert_eq!(
+        own,
+        std::fs::read_to_string("/proc/self/oom_score_adj").unwrap()
+    );
 }
