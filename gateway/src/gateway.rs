@@ -20,11 +20,13 @@ use crate::api;
 use crate::api::{App, Neighbours, Parts};
 use crate::auth::Gatekeeper;
 use crate::config::{Config, DEFAULT_DATA, Settings};
+use crate::link::{self, Link};
 use crate::objects::Blobs;
 use crate::queue::{Queue, QueueSettings};
+use crate::report;
 use crate::serve::{Lifetime, serve};
 use crate::services::Services;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// A gateway that serves both its ports. Dropping it stops it without waiting for anything; use [`Gateway::stop`].
 #[derive(Debug)]
@@ -33,6 +35,7 @@ pub struct Gateway {
     s3_address: SocketAddr,
     settings: Settings,
     store: Store,
+    queue: Queue,
     lifetime: Lifetime,
     /// Held as long as we run: no second gateway on the same data.
     _lock: folder::Lock,
@@ -92,7 +95,9 @@ impl Gateway {
             started: Timestamp::now(),
             settings: settings.clone(),
         });
-        let neighbours = neighbours(&settings, &queue);
+        let neighbours = neighbours(&settings, &queue)
+            .await
+            .context("reading the nodes")?;
         let connections = settings.limits.connections;
         let api = serve(
             api_listener,
@@ -116,6 +121,7 @@ impl Gateway {
             s3_address,
             settings,
             store,
+            queue,
             lifetime,
             _lock: lock,
         })
@@ -146,6 +152,7 @@ impl Gateway {
     pub async fn stop(self) {
         let limit = self.settings.limits.stop_timeout;
         self.lifetime.stop.cancel();
+        self.queue.stop_granting();
         self.lifetime.tasks.close();
         if tokio::time::timeout(limit, self.lifetime.tasks.wait())
             .await
@@ -156,6 +163,7 @@ impl Gateway {
                 "some requests are cut short: they did not end in time"
             );
         }
+        self.queue.stop().await;
         self.store.close().await;
         addresses::remove(&self.settings.data).await;
         info!("the gateway has stopped");
@@ -190,8 +198,12 @@ fn queue_settings(_settings: &Settings) -> QueueSettings {
 }
 
 /// What else is served on the port of the API.
-fn neighbours(_settings: &Settings, _queue: &Queue) -> Neighbours {
-    Neighbours::default()
+async fn neighbours(settings: &Settings, queue: &Queue) -> Result<Neighbours, StoreError> {
+    let link = Link::open(queue.clone(), settings.credentials.join_token.reveal()).await?;
+    Ok(Neighbours {
+        link: link::router(link),
+        report: report::router(queue.clone()),
+    })
 }
 
 /// The object store's protocol.

@@ -1,24 +1,120 @@
 //! Jobs: accepted in the transaction of their event, granted to agents as leases, retried, and kept as dead
 //! letters when all else failed.
 //!
-//! Owner of this module: the queue. Others use what is public here.
+//! The rows in the database are the truth. One task, the dispatcher, holds a window on them and decides who gets
+//! what in memory; every consequence of a decision is written on the condition that the row still agrees. So a
+//! crash at any point costs at most a repeated run, never a lost job nor a second publication.
+
+mod accept;
+mod backoff;
+mod board;
+mod catalog;
+mod cause;
+mod clock;
+mod completion;
+mod dispatcher;
+mod event;
+mod leasing;
+mod listing;
+mod live;
+mod removal;
+mod retention;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use backoff::Backoff;
+pub use clock::Clock;
+pub(crate) use clock::timestamp;
+pub use completion::CompleteError;
+pub use listing::JobFilter;
+pub(crate) use listing::revive;
+pub(crate) use live::Live;
 
 use crate::objects::Blobs;
 use crate::store::{Store, StoreError};
+use board::{Board, Ready};
+use catalog::Catalog;
+use cause::Stored;
+use dispatcher::Dispatcher;
 
 /// Clonable handle to the queue.
 #[derive(Debug, Clone)]
-pub struct Queue {
+pub struct Queue(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
     store: Store,
     blobs: Blobs,
+    settings: QueueSettings,
+    epoch: i64,
+    dispatcher: dispatcher::Handle,
+    /// What the services look like since the last change; written by the dispatcher alone.
+    catalog: Arc<Mutex<Arc<Catalog>>>,
+    staged: completion::Staging,
+    live: Live,
+    tasks: TaskTracker,
+    stop: CancellationToken,
 }
 
 /// Settings of the queue.
-#[derive(Debug, Clone, Default)]
-pub struct QueueSettings {}
+#[derive(Debug, Clone)]
+pub struct QueueSettings {
+    /// A lease lapses so long after the last heartbeat that named it.
+    pub lease: Duration,
+    /// Agents send a heartbeat at least this often.
+    pub heartbeat: Duration,
+    /// A lease that the agent's next heartbeat does not name is taken back when it is older than this: the
+    /// connection broke while it was handed over.
+    pub handover: Duration,
+    /// Between attempts that failed.
+    pub backoff: Backoff,
+    /// Interruptions after which a job is given up.
+    pub interruptions: u32,
+    /// Finished jobs and dead letters are kept so long (OSCAR's `TTL_JOB`).
+    pub keep: Duration,
+    /// So many of them at most; the oldest go first.
+    pub keep_jobs: u64,
+    /// Their logs together take at most so many bytes.
+    pub keep_log_bytes: u64,
+    /// Largest body of a direct call that is read back, in bytes.
+    pub body_limit: u64,
+    /// Largest output, in bytes.
+    pub output_limit: u64,
+    /// Folder of the logs of running attempts; made when missing, emptied at start. Absent: `live` beside the
+    /// database.
+    pub live: Option<PathBuf>,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+impl Default for QueueSettings {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(30),
+            heartbeat: Duration::from_secs(10),
+            handover: Duration::from_secs(5),
+            backoff: Backoff::default(),
+            interruptions: 100,
+            keep: Duration::from_secs(30 * 24 * 3600),
+            keep_jobs: 100_000,
+            keep_log_bytes: 256 * 1024 * 1024,
+            body_limit: 64 * 1024 * 1024,
+            output_limit: 64 * 1024 * 1024 * 1024,
+            live: None,
+            clock: Clock::System,
+        }
+    }
+}
 
 /// An object that has just come into being, as its trigger sees it.
 #[derive(Debug, Clone)]
@@ -57,6 +153,9 @@ pub struct QueuedJob {
     pub id: i64,
     pub name: String,
     pub service: String,
+    priority: i32,
+    ready_ms: i64,
+    stored: Option<Arc<Stored>>,
 }
 
 /// Which jobs of a service to delete.
@@ -68,41 +167,156 @@ pub enum Which {
 }
 
 impl Queue {
-    /// Starts a new epoch: everything that was leased is queued again unless its agent comes back for it.
+    /// Starts a new epoch. What was leased stays with its node for one lease time, so that the agent can go on with
+    /// it or deliver it; what nobody names by then is queued again.
     pub async fn start(
-        _store: Store,
-        _blobs: Blobs,
-        _settings: QueueSettings,
+        store: Store,
+        blobs: Blobs,
+        settings: QueueSettings,
     ) -> Result<Self, StoreError> {
-        todo!()
+        let (epoch, leased, nodes, catalog) = store
+            .write(|db| {
+                let epoch = dispatcher::next_epoch(db)?;
+                Ok::<_, StoreError>((
+                    epoch,
+                    rows::leased(db)?,
+                    dispatcher::known_nodes(db)?,
+                    Catalog::load(db)?,
+                ))
+            })
+            .await?;
+        let live = Live::open(
+            settings
+                .live
+                .clone()
+                .unwrap_or_else(|| store.folder().join("live")),
+        )
+        .await;
+        let (handle, inbox) = dispatcher::channel();
+        let catalog = Arc::new(catalog);
+        let mut board = Board::new(epoch, settings.lease);
+        board.set_catalog(Arc::clone(&catalog));
+        dispatcher::restore(&mut board, leased, nodes);
+        let shared = Arc::new(Shared {
+            store,
+            blobs,
+            settings,
+            epoch,
+            dispatcher: handle,
+            catalog: Arc::new(Mutex::new(catalog)),
+            staged: completion::Staging::default(),
+            live,
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        });
+        let dispatcher = Dispatcher::new(&shared, board, inbox);
+        shared.tasks.spawn(dispatcher.run());
+        shared.tasks.spawn(retention::run(
+            shared.store.clone(),
+            shared.settings.clone(),
+            shared.stop.clone(),
+        ));
+        Ok(Self(shared))
+    }
+
+    /// Answers the polls that wait and grants nothing any more. What is completed is still taken.
+    pub fn stop_granting(&self) {
+        self.0.stop.cancel();
+    }
+
+    /// Stops granting and waits for what is being written.
+    pub async fn stop(&self) {
+        self.0.stop.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
     }
 
     /// Inside a write: adds the jobs that a new object triggers, each with a reference to its blob.
     pub fn trigger(
         &self,
-        _db: &Connection,
-        _created: &CreatedObject,
+        db: &Connection,
+        created: &CreatedObject,
     ) -> Result<Vec<QueuedJob>, StoreError> {
-        todo!()
+        accept::trigger(
+            db,
+            created,
+            &self.catalog(),
+            self.0.epoch,
+            self.0.settings.clock.now_ms(),
+        )
     }
 
     /// After the commit: the jobs may be granted from now on.
-    pub fn announce(&self, _jobs: Vec<QueuedJob>) {
-        todo!()
+    pub fn announce(&self, jobs: Vec<QueuedJob>) {
+        self.0.dispatcher.announce(jobs);
     }
 
-    /// Accepts a direct call durably and announces it.
-    pub async fn call(&self, _call: DirectCall) -> Result<QueuedJob, StoreError> {
-        todo!()
+    /// Accepts a direct call durably and announces it. A second call with the name of a job that is there already
+    /// is the same job.
+    pub async fn call(&self, call: DirectCall) -> Result<QueuedJob, StoreError> {
+        let (job, is_new) = accept::call(&self.0, call, self.catalog()).await?;
+        if is_new {
+            self.announce(vec![job.clone()]);
+        }
+        Ok(job)
     }
 
     /// After the commit of any change to the table of services.
     pub fn services_changed(&self) {
-        todo!()
+        self.0.dispatcher.services_changed();
     }
 
     /// Deletes jobs with their logs and inputs, killing those that run; returns how many.
-    pub async fn delete(&self, _service: &str, _which: Which) -> Result<u64, StoreError> {
-        todo!()
+    pub async fn delete(&self, service: &str, which: Which) -> Result<u64, StoreError> {
+        removal::delete(&self.0, service, which).await
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.0.stop.is_cancelled()
+    }
+
+    fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(
+            &self
+                .0
+                .catalog
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.0.settings.clock.now_ms()
+    }
+
+    /// What agents are told when they join.
+    pub(crate) fn settings(&self) -> &QueueSettings {
+        &self.0.settings
+    }
+
+    pub(crate) fn live(&self) -> &Live {
+        &self.0.live
+    }
+
+    pub(crate) fn blobs(&self) -> &Blobs {
+        &self.0.blobs
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
+    }
+}
+
+impl QueuedJob {
+    fn ready(self) -> Ready {
+        Ready {
+            id: self.id,
+            name: self.name,
+            priority: self.priority,
+            ready_ms: self.ready_ms,
+            attempt: 0,
+            fresh: true,
+            stored: self.stored,
+        }
     }
 }

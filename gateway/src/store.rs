@@ -83,6 +83,11 @@ impl Store {
         })
     }
 
+    /// The folder that the database is in.
+    pub fn folder(&self) -> &Path {
+        self.readers.path.parent().unwrap_or_else(|| Path::new("."))
+    }
+
     /// Runs `change` in a transaction and returns once it is on disk. On an error nothing of it remains.
     pub async fn write<T, E>(
         &self,

@@ -56,9 +56,9 @@ CREATE TABLE blobs (
 
 -- A blob put together from others (a multipart upload): neither content nor a file of its own.
 CREATE TABLE pieces (
-    blob  INTEGER NOT NULL REFERENCES blobs (id),
+    blob  INTEGER NOT NULL,
     start INTEGER NOT NULL,                -- where in the blob the piece begins
-    piece INTEGER NOT NULL REFERENCES blobs (id),
+    piece INTEGER NOT NULL,
     size  INTEGER NOT NULL,
     PRIMARY KEY (blob, start)
 ) STRICT, WITHOUT ROWID;
@@ -71,7 +71,7 @@ CREATE TABLE garbage (
 CREATE TABLE objects (
     bucket       TEXT NOT NULL REFERENCES buckets (name),
     key          TEXT NOT NULL,
-    blob         INTEGER NOT NULL REFERENCES blobs (id),
+    blob         INTEGER NOT NULL,
     size         INTEGER NOT NULL,
     etag         TEXT NOT NULL,            -- MD5 in hexadecimal; `-<parts>` behind it after a multipart upload
     content_type TEXT NOT NULL,
@@ -94,7 +94,7 @@ CREATE INDEX uploads_of_bucket ON uploads (bucket, key, id);
 CREATE TABLE parts (
     upload TEXT NOT NULL REFERENCES uploads (id),
     number INTEGER NOT NULL,
-    blob   INTEGER NOT NULL REFERENCES blobs (id),
+    blob   INTEGER NOT NULL,
     size   INTEGER NOT NULL,
     etag   TEXT NOT NULL,
     modified_ms INTEGER NOT NULL,
@@ -109,11 +109,12 @@ CREATE TABLE jobs (
     priority      INTEGER NOT NULL,
     owner         TEXT NOT NULL,           -- who triggered it; empty: nobody in particular
     cause         TEXT NOT NULL,           -- JSON: what event started it, enough to write the event out again
-    blob          INTEGER REFERENCES blobs (id), -- input, until the job has succeeded
+    blob          INTEGER, -- input, until the job has succeeded
     epoch         INTEGER NOT NULL,        -- run of the gateway that accepted it
     attempt       INTEGER NOT NULL,        -- number of the newest attempt granted, 0 for none
     failures      INTEGER NOT NULL,        -- attempts that failed by the service's doing
     interruptions INTEGER NOT NULL,        -- attempts that ended for reasons of ours
+    streak        INTEGER NOT NULL,        -- interruptions since an attempt last came to its own end
     node          TEXT NOT NULL,           -- of the newest attempt
     ready_ms      INTEGER NOT NULL,        -- not to be granted before
     created_ms    INTEGER NOT NULL,
@@ -125,15 +126,21 @@ CREATE TABLE jobs (
 ) STRICT;
 
 CREATE INDEX jobs_queued ON jobs (service, priority DESC, ready_ms, id) WHERE state = 'queued';
+CREATE INDEX jobs_delayed ON jobs (service, ready_ms) WHERE state = 'queued' AND ready_ms > created_ms;
+CREATE INDEX jobs_leased ON jobs (id) WHERE state = 'leased';
+CREATE INDEX jobs_dead ON jobs (id) WHERE state = 'dead';
 CREATE INDEX jobs_of_service ON jobs (service, id);
 CREATE INDEX jobs_ended ON jobs (finished_ms) WHERE finished_ms IS NOT NULL;
 
 CREATE TABLE logs (
     job     INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
     attempt INTEGER NOT NULL,
+    bytes   INTEGER NOT NULL,              -- length of the text
     text    TEXT NOT NULL,                 -- lines of `<RFC 3339> <text>`
     PRIMARY KEY (job, attempt)
 ) STRICT;
+
+CREATE INDEX logs_sizes ON logs (job, bytes);
 
 CREATE TABLE nodes (
     name         TEXT NOT NULL PRIMARY KEY,

@@ -1,0 +1,58 @@
+//! Definitions of services, with what a container needs to know.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use rusqlite::{Connection, OptionalExtension};
+use spillway_model::wire::link::ServiceDefinition;
+
+use super::Link;
+use super::auth::NodeName;
+use super::problem::Problem;
+use crate::store::StoreError;
+
+/// The definition at that revision; 404 when the service has another one by now.
+pub(super) async fn definition(
+    State(link): State<Link>,
+    NodeName(_): NodeName,
+    Path((name, revision)): Path<(String, u64)>,
+) -> Result<Json<ServiceDefinition>, Problem> {
+    let wanted = name.clone();
+    let found = link
+        .0
+        .queue
+        .store()
+        .read(move |db| find(db, &wanted))
+        .await?;
+    match found {
+        Some(found) if found.revision == revision => Ok(Json(found)),
+        Some(found) => Err(Problem::NotFound(format!(
+            "the service '{name}' is at revision {} now, not {revision}",
+            found.revision
+        ))),
+        None => Err(Problem::NotFound(format!(
+            "the service '{name}' does not exist"
+        ))),
+    }
+}
+
+fn find(db: &Connection, name: &str) -> Result<Option<ServiceDefinition>, StoreError> {
+    let row: Option<(i64, String)> = db
+        .prepare_cached("SELECT revision, definition FROM services WHERE name = ?1")?
+        .query_row([name], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((revision, definition)) = row else {
+        return Ok(None);
+    };
+    let service = serde_json::from_str(&definition).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, Box::new(error))
+    })?;
+    let mut statement = db.prepare_cached("SELECT name, value FROM secrets WHERE service = ?1")?;
+    let secrets = statement
+        .query_map([name], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    Ok(Some(ServiceDefinition {
+        revision: u64::try_from(revision).unwrap_or(0),
+        service,
+        secrets,
+    }))
+}

@@ -1,0 +1,229 @@
+//! How jobs come into being.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use spillway_model::event::{StagedInput, stage};
+use spillway_model::service::Service;
+use uuid::Uuid;
+
+use super::catalog::Catalog;
+use super::cause::{CallCause, CallInput, Cause, ObjectCause};
+use super::event::OWN_PROVIDER;
+use super::rows::{self, NewJob};
+use super::{CreatedObject, DirectCall, QueuedJob, Shared, timestamp};
+use crate::objects::{self, NewBlob, ObjectError};
+use crate::store::StoreError;
+
+/// Bodies up to this many bytes sit in the row; larger ones in a blob, unless they are events.
+const BODY_IN_ROW: usize = 16 * 1024;
+
+/// Names of services with so many characters or more are cut in the names of their jobs …
+const LONG_NAME: usize = 25;
+
+/// … to so many.
+const CUT_NAME: usize = 16;
+
+/// Adds a job for each service that the object triggers.
+pub(super) fn trigger(
+    db: &Connection,
+    created: &CreatedObject,
+    catalog: &Catalog,
+    epoch: i64,
+    now_ms: i64,
+) -> Result<Vec<QueuedJob>, StoreError> {
+    if created.key.ends_with('/') {
+        return Ok(Vec::new()); // A folder's marker.
+    }
+    let mut statement =
+        db.prepare_cached("SELECT DISTINCT prefix, service FROM triggers WHERE bucket = ?1")?;
+    let mut rows = statement.query([&created.bucket])?;
+    let mut services: Vec<String> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let service: String = row.get(1)?;
+        if created
+            .key
+            .starts_with(row.get_ref(0)?.as_str().unwrap_or("/"))
+            && !services.contains(&service)
+        {
+            services.push(service);
+        }
+    }
+    let accept = |service: &String| {
+        let cause = ObjectCause {
+            bucket: created.bucket.clone(),
+            key: created.key.clone(),
+            size: created.size,
+            etag: created.etag.clone(),
+            content_type: created.content_type.clone(),
+            event: created.event.to_owned(),
+            principal: created.principal.clone(),
+            source_ip: created.source_ip.clone(),
+            user_agent: created.user_agent.clone(),
+            time: created.time,
+        };
+        let job = NewJob {
+            name: job_name(service),
+            service,
+            priority: catalog.get(service).map_or(0, |entry| entry.priority),
+            owner: &created.principal,
+            cause: Cause::Object(cause),
+            blob: Some(created.blob),
+            epoch,
+            now_ms,
+        };
+        rows::insert(db, job)
+    };
+    services.iter().map(accept).collect()
+}
+
+/// Accepts a call; whether it is a new one.
+pub(super) async fn call(
+    shared: &Shared,
+    call: DirectCall,
+    catalog: std::sync::Arc<Catalog>,
+) -> Result<(QueuedJob, bool), StoreError> {
+    let entry = catalog.get(&call.service);
+    let staged = match entry {
+        Some(entry) => stage(&call.body, &entry.service),
+        None => stage(&call.body, &Service::default()),
+    };
+    let is_event = !matches!(staged.input, StagedInput::Content { .. });
+    let in_row = call.body.len() <= BODY_IN_ROW || is_event;
+    let (body, blob) = match String::from_utf8(call.body) {
+        Ok(text) if in_row => (Some(text), None),
+        Ok(text) => (None, Some(receive(shared, text.into_bytes()).await?)),
+        Err(error) => (None, Some(receive(shared, error.into_bytes()).await?)),
+    };
+    let (epoch, now_ms) = (shared.epoch, shared.settings.clock.now_ms());
+    let priority = entry.map_or(0, |entry| entry.priority);
+    let name = call.name.filter(|name| is_usable(name));
+    let store = shared.store.clone();
+    let write = async move {
+        store
+            .write(move |db| {
+                if let Some(name) = &name
+                    && let Some(job) = find(db, name, &call.service)?
+                {
+                    return Ok::<_, StoreError>((job, false, blob));
+                }
+                if let Some(blob) = &blob {
+                    blob.insert(db)?;
+                }
+                let (input, pinned) = input(db, staged.input)?;
+                let job = NewJob {
+                    name: name.unwrap_or_else(|| job_name(&call.service)),
+                    service: &call.service,
+                    priority,
+                    owner: &call.caller,
+                    cause: Cause::Call(CallCause {
+                        body,
+                        time: timestamp(now_ms),
+                        input,
+                    }),
+                    blob: blob.as_ref().map(|blob| blob.id).or(pinned),
+                    epoch,
+                    now_ms,
+                };
+                Ok((rows::insert(db, job)?, true, blob))
+            })
+            .await
+    };
+    // On its own task: whoever called may hang up between the commit and the moment the file is kept.
+    let accepted = shared.tasks.spawn(async move {
+        let store_write = write.await;
+        store_write.map(|(job, is_new, blob)| {
+            if is_new {
+                blob.into_iter().for_each(NewBlob::keep);
+            }
+            (job, is_new)
+        })
+    });
+    accepted.await.unwrap_or(Err(StoreError::Closed))
+}
+
+async fn receive(shared: &Shared, body: Vec<u8>) -> Result<NewBlob, StoreError> {
+    shared
+        .blobs
+        .receive_bytes(body)
+        .await
+        .map_err(|error| match error {
+            ObjectError::Store(error) => error,
+            other => StoreError::Commit(format!("the body of the call could not be kept: {other}")),
+        })
+}
+
+/// The input of a call and, if it is an object of ours, the blob that is its content now.
+fn input(db: &Connection, staged: StagedInput) -> Result<(CallInput, Option<i64>), StoreError> {
+    Ok(match staged {
+        StagedInput::None => (CallInput::None, None),
+        StagedInput::Content { file_name, bytes } => (
+            CallInput::Body {
+                name: file_name,
+                size: bytes.len() as u64,
+            },
+            None,
+        ),
+        StagedInput::Object { provider, key, .. } if provider != OWN_PROVIDER => {
+            let message = format!(
+                "the input '{key}' is in the storage '{provider}'; this version reads '{OWN_PROVIDER}' only"
+            );
+            (CallInput::Missing { message }, None)
+        }
+        StagedInput::Object { bucket, key, .. } => {
+            let object = objects::find_object(db, &bucket, &key).map_err(|error| match error {
+                ObjectError::Store(error) => error,
+                other => StoreError::Commit(other.to_string()),
+            })?;
+            match object {
+                Some(object) => (
+                    CallInput::Object {
+                        bucket,
+                        key,
+                        size: object.size,
+                    },
+                    Some(object.blob),
+                ),
+                None => {
+                    let message =
+                        format!("the object '{key}' does not exist in the bucket '{bucket}'");
+                    (CallInput::Missing { message }, None)
+                }
+            }
+        }
+    })
+}
+
+fn find(db: &Connection, name: &str, service: &str) -> Result<Option<QueuedJob>, StoreError> {
+    let found: Option<(i64, String)> = db
+        .prepare_cached("SELECT id, service FROM jobs WHERE name = ?1")?
+        .query_row(params![name], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    match found {
+        None => Ok(None),
+        Some((id, owner)) if owner == service => Ok(Some(QueuedJob {
+            id,
+            name: name.to_owned(),
+            service: service.to_owned(),
+            priority: 0,
+            ready_ms: 0,
+            stored: None,
+        })),
+        Some(_) => Err(StoreError::Commit(format!(
+            "a job with the name '{name}' belongs to another service"
+        ))),
+    }
+}
+
+/// Names end up in paths and file names.
+fn is_usable(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (1..=128).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(is_plain)
+}
+
+fn job_name(service: &str) -> String {
+    let stem = if service.len() >= LONG_NAME {
+        service.get(..CUT_NAME).unwrap_or(service)
+    } else {
+        service
+    };
+    format!("{stem}-{}", Uuid::new_v4())
+}

@@ -1,0 +1,170 @@
+//! Which job goes to which node.
+//!
+//! Among services: the highest priority, then whoever has the least of the cluster, then who waits longest. Among
+//! nodes that ask and fit: one with an idle warm container, then the one with most left.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use spillway_model::wire::link::Resources;
+use tokio::time::Instant;
+
+use super::{Board, Grant, Held, Lane, Node};
+use crate::queue::catalog::Entry;
+
+/// Parts in which a share of the cluster is counted.
+const WHOLE: u64 = 1_000_000;
+
+impl Board {
+    /// Grants what can be granted to the polls that wait; returns the nodes whose polls have something now.
+    pub(crate) fn place(&mut self, now: Instant) -> Vec<String> {
+        if !self.nodes.values().any(Node::listens) {
+            return Vec::new();
+        }
+        let whole = self.capacity();
+        let mut blocked: HashSet<String> = HashSet::new();
+        let mut served = Vec::new();
+        while let Some(entry) = self.next_service(whole, &blocked) {
+            let Some(node) = self.best_node(&entry) else {
+                blocked.insert(entry.name.clone());
+                continue;
+            };
+            if self.grant(&node, &entry, now) && !served.contains(&node) {
+                served.push(node);
+            }
+        }
+        served
+    }
+
+    fn next_service(&self, whole: Resources, blocked: &HashSet<String>) -> Option<Arc<Entry>> {
+        self.lanes
+            .iter()
+            .filter(|(name, _)| !blocked.contains(*name))
+            .filter_map(|(name, lane)| {
+                let entry = self.catalog.get(name)?;
+                let (priority, ready_ms, id) = lane.first()?.key();
+                let is_under_caps = lane.running < entry.max_running
+                    && entry.cap.covers(lane.used.plus(entry.resources));
+                is_under_caps.then(|| ((priority, share(lane.used, whole), ready_ms, id), entry))
+            })
+            .min_by_key(|(rank, _)| *rank)
+            .map(|(_, entry)| Arc::clone(entry))
+    }
+
+    fn best_node(&self, entry: &Entry) -> Option<String> {
+        self.nodes
+            .iter()
+            .filter(|(_, node)| {
+                node.waiting
+                    .as_ref()
+                    .is_some_and(|waiting| waiting.room > 0 && !waiting.reply.is_closed())
+                    && node.free().covers(entry.resources)
+                    && entry.selects(&node.about.labels)
+            })
+            .max_by_key(|(_, node)| {
+                let is_warm = node.warm.get(&entry.name).is_some_and(|&idle| idle > 0);
+                (
+                    is_warm,
+                    Reverse(share(node.leased, node.capacity)),
+                    node.free().millicores,
+                )
+            })
+            .map(|(name, _)| name.clone())
+    }
+
+    fn grant(&mut self, name: &str, entry: &Arc<Entry>, now: Instant) -> bool {
+        let Some(job) = self.lanes.get_mut(&entry.name).and_then(Lane::take_first) else {
+            return false;
+        };
+        let attempt = job.attempt + 1;
+        let Some(node) = self.nodes.get_mut(name) else {
+            return false;
+        };
+        if let Some(idle) = node.warm.get_mut(&entry.name) {
+            *idle = idle.saturating_sub(1);
+        }
+        let Some(waiting) = &mut node.waiting else {
+            return false;
+        };
+        waiting.room -= 1;
+        waiting.grants.push(Grant {
+            id: job.id,
+            name: job.name.clone(),
+            attempt,
+            fresh: job.fresh,
+            priority: job.priority,
+            ready_ms: job.ready_ms,
+            entry: Arc::clone(entry),
+            stored: job.stored,
+        });
+        let held = Held {
+            id: job.id,
+            name: job.name,
+            service: entry.name.clone(),
+            attempt,
+            node: name.to_owned(),
+            resources: entry.resources,
+            deadline: now + self.lease_time,
+            granted: now,
+            confirmed: false,
+            ending: false,
+        };
+        self.hold(held);
+        true
+    }
+
+    /// For each service whose jobs no node could take, even an empty one: why.
+    pub(crate) fn misfits(&self) -> BTreeMap<String, String> {
+        let waiting = self.lanes.iter().filter(|(_, lane)| lane.has_work());
+        waiting
+            .filter_map(|(name, _)| Some((name.clone(), self.misfit(self.catalog.get(name)?)?)))
+            .collect()
+    }
+
+    fn misfit(&self, entry: &Entry) -> Option<String> {
+        let mut selected = self
+            .nodes
+            .values()
+            .filter(|node| entry.selects(&node.about.labels))
+            .peekable();
+        let wanted = entry.resources;
+        if self.nodes.is_empty() {
+            return Some("no node has joined this cluster yet; start an agent".to_owned());
+        }
+        if selected.peek().is_none() {
+            let labels: Vec<String> = entry
+                .selector
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect();
+            return Some(format!(
+                "no node has the labels that edge.node_selector asks for: {}",
+                labels.join(", ")
+            ));
+        }
+        if !entry.cap.covers(wanted) {
+            return Some(
+                "one container takes more than total_cpu or total_memory allows; raise the cap"
+                    .to_owned(),
+            );
+        }
+        if selected.any(|node| node.capacity.covers(wanted)) {
+            return None;
+        }
+        Some(format!(
+            "no node is large enough for cpu {}m and memory {} MiB; lower them or add a larger node",
+            wanted.millicores,
+            wanted.memory_bytes.div_ceil(1024 * 1024)
+        ))
+    }
+}
+
+/// The larger of the parts of CPU and memory, in millionths.
+fn share(used: Resources, whole: Resources) -> u64 {
+    let part = |used: u64, whole: u64| {
+        let part = u128::from(used) * u128::from(WHOLE) / u128::from(whole.max(1));
+        u64::try_from(part).unwrap_or(u64::MAX)
+    };
+    part(used.millicores, whole.millicores).max(part(used.memory_bytes, whole.memory_bytes))
+}

@@ -1,0 +1,456 @@
+//! The end of an attempt: outputs, log, state and the jobs that the outputs trigger, in one transaction.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rusqlite::{Connection, OptionalExtension};
+use serde::{Deserialize, Serialize};
+use spillway_model::wire::link::{
+    Attempt, Completion, FailureReason, Outcome, Output, OutputContent, Spans, StagedBlob, Usage,
+};
+use tracing::{error, info, warn};
+
+use super::catalog::Catalog;
+use super::dispatcher::Ask;
+use super::rows::{self, Account, After, Ending, Finished, Limits};
+use super::{Queue, QueuedJob};
+use crate::objects::{self, NewBlob, NewObject, ObjectError};
+use crate::store::StoreError;
+
+/// Outputs that one attempt may stage. A script that makes more should pack them.
+const STAGED_PER_ATTEMPT: usize = 10_000;
+
+/// Longest log that is kept of one attempt, in bytes; agents cut theirs long before.
+const LOG_LIMIT: usize = 4 * 1024 * 1024;
+
+/// Why a completion (or the upload of an output) was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum CompleteError {
+    #[error("the attempt is no longer this node's")]
+    Gone,
+    #[error("{0}")]
+    Invalid(String),
+    #[error("keeping an output")]
+    Object(#[from] ObjectError),
+    #[error("the database")]
+    Store(#[from] StoreError),
+}
+
+/// What the last attempt took, as the column `report` keeps it.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct LastAttempt {
+    pub(crate) usage: Usage,
+    pub(crate) spans: Spans,
+    pub(crate) queued_us: u64,
+}
+
+/// Outputs that arrived ahead of their completion. Dropped with their attempt, and with the process.
+#[derive(Debug, Default)]
+pub(super) struct Staging(Mutex<HashMap<(String, u32), HashMap<i64, NewBlob>>>);
+
+/// What is published in the transaction. Handed back after the commit, so that the files are kept only then.
+struct Published {
+    finished: Finished,
+    blobs: Vec<NewBlob>,
+    jobs: Vec<QueuedJob>,
+}
+
+enum PublishError {
+    /// The outputs cannot be published as they are: the service's doing.
+    Refused(String),
+    Store(StoreError),
+}
+
+impl From<StoreError> for PublishError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Queue {
+    /// Keeps an output until its attempt completes. The caller has checked that the attempt is the node's.
+    pub(crate) fn stage(
+        &self,
+        attempt: &Attempt,
+        blob: NewBlob,
+    ) -> Result<StagedBlob, CompleteError> {
+        let answer = StagedBlob {
+            id: blob.id.to_string(),
+            size: blob.size,
+            etag: blob.md5.clone(),
+        };
+        let mut staging = self
+            .0
+            .staged
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let of_attempt = staging
+            .entry((attempt.job.clone(), attempt.attempt))
+            .or_default();
+        if of_attempt.len() >= STAGED_PER_ATTEMPT {
+            return Err(CompleteError::Invalid(format!(
+                "one attempt may have {STAGED_PER_ATTEMPT} outputs at most; let the script pack them"
+            )));
+        }
+        of_attempt.insert(blob.id, blob);
+        Ok(answer)
+    }
+
+    /// Commits the end of an attempt. Accepted once; the same end reported again is well, an older attempt's is
+    /// [`CompleteError::Gone`].
+    pub(crate) async fn complete(
+        &self,
+        node: &str,
+        attempt: Attempt,
+        completion: Completion,
+    ) -> Result<(), CompleteError> {
+        let queue = self.clone();
+        let node = node.to_owned();
+        // On its own task: the agent may hang up between the commit and the moment the files are kept.
+        let work = self
+            .0
+            .tasks
+            .spawn(async move { Box::pin(queue.carry_out(&node, attempt, completion)).await });
+        work.await
+            .unwrap_or(Err(CompleteError::Store(StoreError::Closed)))
+    }
+
+    async fn carry_out(
+        &self,
+        node: &str,
+        attempt: Attempt,
+        completion: Completion,
+    ) -> Result<(), CompleteError> {
+        let account = self.account(&completion);
+        let staged = self.0.staged.take(&attempt);
+        let ending = match completion.outcome {
+            Outcome::Failed { reason, message } => Ending::Failed { reason, message },
+            Outcome::Interrupted { message } => Ending::Interrupted { message },
+            Outcome::Succeeded => match self.collect(completion.outputs, staged).await {
+                Ok(outputs) => return self.publish(node, attempt, outputs, account).await,
+                Err(CompleteError::Invalid(message)) => {
+                    warn!(job.id = %attempt.job, attempt = attempt.attempt, "{message}; the job runs again");
+                    Ending::Interrupted { message }
+                }
+                Err(error) => return Err(error),
+            },
+        };
+        self.write_end(node, attempt, ending, Some(account)).await
+    }
+
+    /// Ends an attempt for reasons of our own, before any agent has seen it.
+    pub(super) async fn end(&self, node: &str, attempt: Attempt, ending: Ending) {
+        let message = match &ending {
+            Ending::Failed { message, .. }
+            | Ending::Hopeless { message, .. }
+            | Ending::Interrupted { message } => message.clone(),
+            Ending::Succeeded => String::new(),
+        };
+        let account = Account {
+            log: format!("{} {message}\n", super::timestamp(self.now_ms())),
+            started_ms: None,
+            report: String::new(),
+        };
+        let job = attempt.job.clone();
+        if let Err(error) = self.write_end(node, attempt, ending, Some(account)).await {
+            error!(%error, job.id = %job, "the end of an attempt could not be written; its lease will lapse");
+        }
+    }
+
+    async fn write_end(
+        &self,
+        node: &str,
+        attempt: Attempt,
+        ending: Ending,
+        account: Option<Account>,
+    ) -> Result<(), CompleteError> {
+        let (owner, ended, epoch, now_ms) = (
+            node.to_owned(),
+            attempt.clone(),
+            self.0.epoch,
+            self.now_ms(),
+        );
+        let (limits, catalog) = (self.limits(), self.catalog());
+        let finished = self
+            .0
+            .store
+            .write(move |db| {
+                let retries = retries(db, &ended.job, &catalog)?;
+                let limits = Limits {
+                    retries: retries.unwrap_or(limits.retries),
+                    ..limits
+                };
+                rows::finish(
+                    db,
+                    &owner,
+                    &ended,
+                    &ending,
+                    account.as_ref(),
+                    &limits,
+                    epoch,
+                    now_ms,
+                )
+            })
+            .await?;
+        self.tell(attempt, finished).await
+    }
+
+    /// Publishes the outputs and marks the job as succeeded, or, if they cannot be published, as failed.
+    async fn publish(
+        &self,
+        node: &str,
+        attempt: Attempt,
+        outputs: Outputs,
+        account: Account,
+    ) -> Result<(), CompleteError> {
+        let (queue, owner, ended, told) = (
+            self.clone(),
+            node.to_owned(),
+            attempt.clone(),
+            account.clone(),
+        );
+        let written = self
+            .0
+            .store
+            .write(move |db| queue.publish_in(db, &owner, &ended, outputs, &told))
+            .await;
+        match written {
+            Ok(Published {
+                finished,
+                blobs,
+                jobs,
+            }) => {
+                blobs.into_iter().for_each(NewBlob::keep);
+                self.announce(jobs);
+                self.tell(attempt, finished).await
+            }
+            Err(PublishError::Refused(message)) => {
+                let ending = Ending::Failed {
+                    reason: FailureReason::StageOut,
+                    message,
+                };
+                self.write_end(node, attempt, ending, Some(account)).await
+            }
+            Err(PublishError::Store(error)) => Err(error.into()),
+        }
+    }
+
+    fn publish_in(
+        &self,
+        db: &Connection,
+        node: &str,
+        attempt: &Attempt,
+        outputs: Outputs,
+        account: &Account,
+    ) -> Result<Published, PublishError> {
+        let (epoch, now_ms) = (self.0.epoch, self.now_ms());
+        let finished = rows::finish(
+            db,
+            node,
+            attempt,
+            &Ending::Succeeded,
+            Some(account),
+            &self.limits(),
+            epoch,
+            now_ms,
+        )?;
+        if !matches!(finished.after, After::Over) {
+            // Stale or a repetition: nothing is published, the files go.
+            return Ok(Published {
+                finished,
+                blobs: Vec::new(),
+                jobs: Vec::new(),
+            });
+        }
+        let Outputs { blobs, objects } = outputs;
+        let owner = self
+            .catalog()
+            .get(&finished.service)
+            .map(|entry| entry.owner.clone())
+            .unwrap_or_default();
+        for blob in &blobs {
+            blob.insert(db)?;
+        }
+        let mut jobs = Vec::new();
+        for (object, place) in objects {
+            let Some(blob) = blobs.get(place) else {
+                continue;
+            };
+            let object = NewObject {
+                principal: owner.clone(),
+                ..object
+            };
+            let triggered =
+                objects::put_object(db, self, &object, blob.id).map_err(|error| match error {
+                    ObjectError::Store(error) => PublishError::Store(error),
+                    refused => PublishError::Refused(format!(
+                        "the output '{}' cannot be written to the bucket '{}': {refused}",
+                        object.key, object.bucket
+                    )),
+                })?;
+            jobs.extend(triggered);
+        }
+        Ok(Published {
+            finished,
+            blobs,
+            jobs,
+        })
+    }
+
+    /// Lets the dispatcher know; the answer to whoever completed.
+    async fn tell(&self, attempt: Attempt, finished: Finished) -> Result<(), CompleteError> {
+        let is_accepted = !matches!(finished.after, After::Stale);
+        match &finished.after {
+            After::Over | After::Queued(_) => {
+                info!(job.id = %attempt.job, attempt = attempt.attempt, after = finished.after.word(), "attempt ended");
+            }
+            After::Stale => {
+                warn!(job.id = %attempt.job, attempt = attempt.attempt, "refused the result of an old attempt")
+            }
+            After::Repeated => (),
+        }
+        let number = attempt.attempt;
+        self.0.live.end(&attempt).await;
+        self.0
+            .dispatcher
+            .ask(Ask::Ended {
+                finished,
+                attempt: number,
+            })
+            .await;
+        if is_accepted {
+            Ok(())
+        } else {
+            Err(CompleteError::Gone)
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            retries: spillway_model::service::DEFAULT_RETRIES,
+            interruptions: self.0.settings.interruptions,
+            backoff: self.0.settings.backoff,
+        }
+    }
+
+    fn account(&self, completion: &Completion) -> Account {
+        // The node's clock may be off; how long ago something was is not.
+        let ran_ms = completion
+            .started_at
+            .map(|started| completion.finished_at.duration_since(started).as_millis());
+        let started_ms = ran_ms.map(|ran| self.now_ms() - i64::try_from(ran.max(0)).unwrap_or(0));
+        let last = LastAttempt {
+            usage: completion.usage,
+            spans: completion.spans,
+            queued_us: 0,
+        };
+        Account {
+            log: cut(&completion.log).to_owned(),
+            started_ms,
+            report: rows::to_json(&last).unwrap_or_default(),
+        }
+    }
+
+    /// Makes the outputs' bytes safe, those that travelled in the completion too.
+    async fn collect(
+        &self,
+        outputs: Vec<Output>,
+        mut staged: HashMap<i64, NewBlob>,
+    ) -> Result<Outputs, CompleteError> {
+        let mut collected = Outputs::default();
+        let mut places: HashMap<i64, usize> = HashMap::new();
+        for output in outputs {
+            let place = match output.content {
+                OutputContent::Inline(text) => {
+                    let bytes = STANDARD.decode(text).map_err(|error| {
+                        CompleteError::Invalid(format!(
+                            "the output '{}' is no base64: {error}",
+                            output.key
+                        ))
+                    })?;
+                    collected
+                        .blobs
+                        .push(self.0.blobs.receive_bytes(bytes).await?);
+                    collected.blobs.len() - 1
+                }
+                OutputContent::Staged(id) => {
+                    let id: i64 = id.parse().unwrap_or(-1);
+                    match (places.get(&id), staged.remove(&id)) {
+                        (Some(place), _) => *place,
+                        (None, Some(blob)) => {
+                            collected.blobs.push(blob);
+                            places.insert(id, collected.blobs.len() - 1);
+                            collected.blobs.len() - 1
+                        }
+                        (None, None) => {
+                            return Err(CompleteError::Invalid(format!(
+                                "the uploaded content of the output '{}' is gone: the gateway was restarted meanwhile",
+                                output.key
+                            )));
+                        }
+                    }
+                }
+            };
+            let etag = collected
+                .blobs
+                .get(place)
+                .map(|blob| blob.md5.clone())
+                .unwrap_or_default();
+            let object = NewObject {
+                bucket: output.bucket,
+                key: output.key,
+                etag,
+                content_type: output.content_type,
+                metadata: std::collections::BTreeMap::new(),
+                event: "s3:ObjectCreated:Put",
+                principal: String::new(),
+                source_ip: "127.0.0.1".to_owned(),
+                user_agent: concat!("spillway/", env!("CARGO_PKG_VERSION")).to_owned(),
+            };
+            collected.objects.push((object, place));
+        }
+        Ok(collected)
+    }
+}
+
+/// Outputs to publish: each object and the place of its bytes among the blobs.
+#[derive(Debug, Default)]
+struct Outputs {
+    blobs: Vec<NewBlob>,
+    objects: Vec<(NewObject, usize)>,
+}
+
+impl Staging {
+    fn take(&self, attempt: &Attempt) -> HashMap<i64, NewBlob> {
+        let mut staging = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those of older attempts will never be asked for.
+        staging.retain(|(job, number), _| *job != attempt.job || *number >= attempt.attempt);
+        staging
+            .remove(&(attempt.job.clone(), attempt.attempt))
+            .unwrap_or_default()
+    }
+
+    /// Drops what belongs to none of these leases.
+    pub(super) fn keep_only(&self, is_held: impl Fn(&str, u32) -> bool) {
+        let mut staging = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        staging.retain(|(job, number), _| is_held(job, *number));
+    }
+}
+
+/// `edge.retries` of the job's service as it is now.
+fn retries(db: &Connection, job: &str, catalog: &Catalog) -> Result<Option<u32>, StoreError> {
+    let service: Option<String> = db
+        .prepare_cached("SELECT service FROM jobs WHERE name = ?1")?
+        .query_row([job], |row| row.get(0))
+        .optional()?;
+    Ok(service.and_then(|service| catalog.get(&service).map(|entry| entry.retries)))
+}
+
+/// The log's first part, up to the limit and the end of a character.
+fn cut(log: &str) -> &str {
+    log.get(..log.floor_char_boundary(LOG_LIMIT)).unwrap_or(log)
+}
