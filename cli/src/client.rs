@@ -1,0 +1,69 @@
+//! The client of a cluster's HTTP API: OSCAR's own requests and Spillway's beside them.
+
+mod buckets;
+mod error;
+mod http;
+mod jobs;
+mod services;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use spillway_storage::{S3Settings, S3Storage};
+
+pub(crate) use error::{ClientError, Refusal};
+pub(crate) use http::{Access, Client, PLAIN, PREFETCH};
+pub(crate) use jobs::JobFilter;
+
+/// Answer of `GET /system/config`, as far as it is used here.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ClusterConfig {
+    pub(crate) minio_provider: StoreAccess,
+}
+
+/// How to reach the cluster's object store.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct StoreAccess {
+    pub(crate) endpoint: String,
+    pub(crate) verify: bool,
+    pub(crate) access_key: String,
+    pub(crate) secret_key: String,
+    pub(crate) region: String,
+}
+
+/// Answer of `GET /system/info`, as far as it is used here.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct ClusterInfo {
+    pub(crate) version: String,
+    pub(crate) git_commit: String,
+    pub(crate) architecture: String,
+    pub(crate) kubernetes_version: String,
+}
+
+impl Client {
+    /// Version and kind of the cluster.
+    pub(crate) async fn info(&self) -> Result<ClusterInfo, ClientError> {
+        self.get_json("the cluster's version", "/system/info").await
+    }
+
+    /// The cluster's numbers, as OSCAR tells them.
+    pub(crate) async fn status(&self) -> Result<Value, ClientError> {
+        self.get_json("the cluster's status", "/system/status")
+            .await
+    }
+
+    /// The cluster's object store, ready to use.
+    pub(crate) async fn store(&self) -> anyhow::Result<S3Storage> {
+        let config: ClusterConfig = self
+            .get_json("the cluster's object store", "/system/config")
+            .await?;
+        let access = config.minio_provider;
+        Ok(S3Storage::new(S3Settings {
+            endpoint: access.endpoint,
+            region: access.region,
+            access_key: access.access_key,
+            secret_key: access.secret_key,
+            verify: access.verify,
+        })?)
+    }
+}

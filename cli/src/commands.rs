@@ -1,0 +1,122 @@
+//! One file for each command, or for a few that belong together.
+
+pub(crate) mod apply;
+pub(crate) mod clusters;
+pub(crate) mod dead_letters;
+pub(crate) mod files;
+pub(crate) mod jobs;
+pub(crate) mod logs;
+pub(crate) mod services;
+mod status;
+pub(crate) mod up;
+mod version;
+mod watch;
+
+use clap_complete::generate;
+
+use crate::arguments::{Arguments, Command, Shared};
+use crate::client::{Access, Client};
+use crate::clusters::{Cluster, ClustersError, ClustersFile};
+use crate::exit::{CommandError, EXIT_CODES};
+use crate::interrupt::Interrupt;
+use crate::screen::Screen;
+
+/// What commands work with.
+#[derive(Debug)]
+pub(crate) struct Context<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) screen: Screen,
+    pub(crate) interrupt: Interrupt,
+}
+
+/// Carries the command out.
+pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let shared = &arguments.shared;
+    let context = Context {
+        shared,
+        screen: Screen::new(shared.output, shared.quiet),
+        interrupt: Interrupt::default(),
+    };
+    if let Command::Up(up) = &arguments.command {
+        // It stops in an orderly way by itself; being asked to is no failure.
+        return Box::pin(up::run(&context, up)).await;
+    }
+    let interrupt = context.interrupt.clone();
+    interrupt
+        .guard(Box::pin(dispatch(&context, &arguments.command)))
+        .await
+}
+
+async fn dispatch(context: &Context<'_>, command: &Command) -> anyhow::Result<()> {
+    match command {
+        Command::Services(services) => services::run(context, services).await,
+        Command::Apply(apply) => apply::run(context, apply).await,
+        Command::Files(files) => files::run(context, files).await,
+        Command::Jobs(jobs) => jobs::run(context, jobs).await,
+        Command::Logs(logs) => logs::run(context, logs).await,
+        Command::DeadLetters(letters) => dead_letters::run(context, letters).await,
+        Command::Up(up) => Box::pin(up::run(context, up)).await,
+        Command::Status => status::run(context).await,
+        Command::Config(config) => clusters::run(context, config),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            generate(*shell, &mut crate::command(), "spillway", &mut script);
+            Ok(context.screen.bytes(&script)?)
+        }
+        Command::Version { server } => version::run(context, *server).await,
+        Command::ExitCodes => Ok(context.screen.text(&format!("{EXIT_CODES}\n"))?),
+    }
+}
+
+impl Context<'_> {
+    /// The file with the clusters.
+    pub(crate) fn clusters(&self) -> Result<ClustersFile, ClustersError> {
+        ClustersFile::read(self.shared.config.as_deref())
+    }
+
+    /// The client of the cluster that the options name, or of the default one.
+    pub(crate) fn client(&self) -> anyhow::Result<Client> {
+        let access = match (&self.shared.endpoint, &self.shared.cluster) {
+            (Some(endpoint), _) => self.named_endpoint(endpoint)?,
+            (None, Some(id)) => self.named_cluster(id)?,
+            (None, None) => {
+                let file = self.clusters()?;
+                let id = file.default_id()?.to_owned();
+                Access {
+                    cluster: file.cluster(&id)?.clone(),
+                    id,
+                }
+            }
+        };
+        Ok(Client::new(access, self.shared.verbose)?)
+    }
+
+    /// The client of the cluster `id` of the configuration.
+    pub(crate) fn client_of(&self, id: &str) -> anyhow::Result<Client> {
+        Ok(Client::new(self.named_cluster(id)?, self.shared.verbose)?)
+    }
+
+    fn named_cluster(&self, id: &str) -> anyhow::Result<Access> {
+        let cluster = self.clusters()?.cluster(id)?.clone();
+        Ok(Access {
+            cluster,
+            id: id.to_owned(),
+        })
+    }
+
+    fn named_endpoint(&self, endpoint: &str) -> anyhow::Result<Access> {
+        if self.shared.user.is_none() && self.shared.password.is_some() {
+            return Err(CommandError::Usage("--password needs --user".into()).into());
+        }
+        let cluster = Cluster {
+            endpoint: endpoint.to_owned(),
+            auth_user: self.shared.user.clone().unwrap_or_default(),
+            auth_password: self.shared.password.clone().unwrap_or_default(),
+            ..Cluster::default()
+        };
+        Ok(Access {
+            id: String::new(),
+            cluster,
+        })
+    }
+}
