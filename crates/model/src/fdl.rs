@@ -36,6 +36,9 @@ pub const DEFAULT_CLUSTER: &str = "default-cluster";
 /// Largest FDL file, in bytes. Thousands of services fit; scripts are files of their own.
 pub const LARGEST_FILE: usize = 4 * 1024 * 1024;
 
+/// Most services in one file. Each gets its own copy of what the file defines for all.
+pub const MOST_SERVICES: usize = 1000;
+
 /// A file that was read without errors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fdl {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Diagnostic, Fdl, FdlError, FdlService, LARGEST_FILE};
+use super::{Diagnostic, Fdl, FdlError, FdlService, LARGEST_FILE, MOST_SERVICES};
 use crate::Place;
 use crate::service::{Cluster, Service, SpecError, StorageProviders, decode};
 use crate::written::{self, Dialect, Key, Note, Notes, What, Written};
@@ -39,6 +39,7 @@ pub fn parse(text: &str) -> Result<Fdl, FdlError> {
     let mut reading = Reading {
         notes: Notes::new(Dialect::Yaml),
         file: Fdl::empty(),
+        lines: BTreeMap::new(),
     };
     reading.file(&document);
     reading.finish()
@@ -52,6 +53,8 @@ struct Reading {
     /// About the file outside of its services; those inside are added as they are read.
     notes: Notes,
     file: Fdl,
+    /// Where each service begins, by cluster and name.
+    lines: BTreeMap<(String, String), u32>,
 }
 
 impl Fdl {
@@ -106,7 +109,15 @@ impl Reading {
 
     fn list<'a>(&mut self, value: &'a Written, path: &str) -> &'a [Written] {
         if let What::List(items) = &value.what {
-            return items;
+            if items.len() <= MOST_SERVICES {
+                return items;
+            }
+            let message = format!(
+                "it has {} entries; at most {MOST_SERVICES} are possible in one file",
+                items.len()
+            );
+            self.notes.problem(path, value.place, message);
+            return &[];
         }
         let message = format!(
             "found {}; expected a list, each entry beginning with \"- \"",
@@ -186,19 +197,14 @@ impl Reading {
             );
             notes.warning(&output, place, message);
         }
-        let same = |other: &&FdlService| {
-            other.cluster_id == key.name && other.service.name == service.name
-        };
-        if let Some(earlier) = self.file.services.iter().find(same) {
+        let identity = (key.name.clone(), service.name.clone());
+        if let Some(line) = self.lines.insert(identity, key.place.line) {
             let message = format!(
-                "service {:?} of cluster {:?} is already in line {}; this one replaces it",
-                service.name, key.name, earlier.place.line
+                "service {:?} of cluster {:?} is already in line {line}; this one replaces it",
+                service.name, key.name
             );
-            notes.warning(
-                "name",
-                place_of("name", &notes.places, &self.notes.places),
-                message,
-            );
+            let place = place_of("name", &notes.places, &self.notes.places);
+            notes.warning("name", place, message);
         }
         self.notes.problems.append(&mut notes.problems);
         self.notes.warnings.append(&mut notes.warnings);

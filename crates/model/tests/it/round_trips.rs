@@ -53,6 +53,26 @@ proptest! {
 }
 
 #[test]
+fn depth_and_repetition_have_an_end() {
+    let brackets = "[".repeat(100_000);
+    assert!(fdl::parse(&brackets).is_err());
+    assert!(fdl::parse(&"a:\n ".repeat(10_000)).is_err());
+    assert!(Service::from_json(brackets.as_bytes()).is_err());
+    let event = "{\"event\":".repeat(100_000);
+    spillway_model::event::stage(event.as_bytes(), &Service::default());
+    let wide = format!(
+        "functions: {{oscar: [{}]}}",
+        "{a: {name: a, image: i, script: s}},".repeat(20_000)
+    );
+    assert!(
+        fdl::parse(&wide)
+            .unwrap_err()
+            .to_string()
+            .contains("at most 1000 are possible in one file")
+    );
+}
+
+#[test]
 fn the_configuration_in_the_container_opens_no_doors() {
     let text = r#"{"name": "a", "script": "s3cr3t", "token": "s3cr3t",
         "environment": {"variables": {"ANSWER": "no"}, "secrets": {"KEY": "s3cr3t"}},
