@@ -140,6 +140,7 @@ fn is_local(address: IpAddr) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::items_after_statements)] // The check of a table stands below it.
 mod tests {
     use std::time::Duration;
 
@@ -153,20 +154,20 @@ mod tests {
             username: username.into(),
             password: password.into(),
         };
-        check("Basic b3NjYXI6c2VjcmV0", basic("oscar", "secret"));
-        check("basic b3NjYXI6YTpi", basic("oscar", "a:b"));
-        check("Bearer  abc ", Presented::Bearer("abc".into()));
-        check("BEARER abc", Presented::Bearer("abc".into()));
-        check("Basic !!!", Presented::Nothing);
-        check("Basic b3NjYXI=", Presented::Nothing);
-        check("Digest x", Presented::Nothing);
-        check("", Presented::Nothing);
+        check("Basic b3NjYXI6c2VjcmV0", &basic("oscar", "secret"));
+        check("basic b3NjYXI6YTpi", &basic("oscar", "a:b"));
+        check("Bearer  abc ", &Presented::Bearer("abc".into()));
+        check("BEARER abc", &Presented::Bearer("abc".into()));
+        check("Basic !!!", &Presented::Nothing);
+        check("Basic b3NjYXI=", &Presented::Nothing);
+        check("Digest x", &Presented::Nothing);
+        check("", &Presented::Nothing);
 
         #[track_caller]
-        fn check(value: &str, expected: Presented) {
+        fn check(value: &str, expected: &Presented) {
             let mut headers = HeaderMap::new();
             headers.insert(header::AUTHORIZATION, HeaderValue::from_str(value).unwrap());
-            assert_eq!(Presented::read(&headers), expected, "for {value:?}");
+            assert_eq!(&Presented::read(&headers), expected, "for {value:?}");
         }
     }
 
@@ -174,7 +175,7 @@ mod tests {
         Gatekeeper {
             username: hash("oscar"),
             password: hash("secret"),
-            guesses: Guesses::new(guesses, Duration::from_secs(3600)),
+            guesses: Guesses::new(guesses, Duration::from_hours(1)),
         }
     }
 
@@ -216,7 +217,7 @@ mod tests {
         let gatekeeper = gatekeeper(1);
         for address in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
             let address: IpAddr = address.parse().unwrap();
-            drop(gatekeeper.check(address, "oscar", "x"));
+            let _ = gatekeeper.check(address, "oscar", "x"); // Right or wrong, a guess is spent.
             assert_eq!(
                 gatekeeper.check(address, "oscar", "x"),
                 Err(Refusal::TooMany)

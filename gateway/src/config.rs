@@ -162,4 +162,5 @@ fn read(path: &Path) -> anyhow::Result<Config> {
 }
 
 #[cfg(test)]
+#[allow(clippy::items_after_statements)] // The check of a table stands below it.
 mod tests;

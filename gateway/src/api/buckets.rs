@@ -285,6 +285,7 @@ fn refused(name: &str, cause: ObjectError) -> Problem {
 }
 
 #[cfg(test)]
+#[allow(clippy::items_after_statements)] // The check of a table stands below it.
 mod tests {
     use super::*;
 

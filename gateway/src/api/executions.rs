@@ -52,6 +52,7 @@ fn go_duration(duration: Duration) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::items_after_statements)] // The check of a table stands below it.
 mod tests {
     use super::*;
 

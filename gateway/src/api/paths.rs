@@ -31,6 +31,7 @@ pub(super) fn tidy(mut request: Request<Body>) -> Request<Body> {
 }
 
 #[cfg(test)]
+#[allow(clippy::items_after_statements)] // The check of a table stands below it.
 mod tests {
     use super::*;
 

@@ -117,7 +117,8 @@ fn time(name: &str, set: Option<SignedDuration>, default_seconds: u64) -> anyhow
     };
     anyhow::ensure!(
         set.is_positive(),
-        "{name} must be longer than 0s, but is {set:#}"
+        "{name} must be longer than 0 s, but is {} s",
+        set.as_secs_f64()
     );
     Ok(set.unsigned_abs())
 }

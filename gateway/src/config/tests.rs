@@ -56,14 +56,14 @@ fn an_empty_file_changes_nothing() {
 #[test]
 fn limits_that_cannot_work_are_refused() {
     check(
-        Config {
+        &Config {
             connections: Some(0),
             ..Config::default()
         },
         "connections must be at least 1",
     );
     check(
-        Config {
+        &Config {
             listing_limit: Some(0),
             ..Config::default()
         },
@@ -71,16 +71,16 @@ fn limits_that_cannot_work_are_refused() {
     );
     let negative = Some(SignedDuration::from_secs(-1));
     check(
-        Config {
+        &Config {
             request_timeout: negative,
             ..Config::default()
         },
-        "request_timeout must be longer than 0s, but is -1s",
+        "request_timeout must be longer than 0 s, but is -1 s",
     );
 
     #[track_caller]
-    fn check(config: Config, expected: &str) {
-        assert_eq!(Limits::new(&config).unwrap_err().to_string(), expected);
+    fn check(config: &Config, expected: &str) {
+        assert_eq!(Limits::new(config).unwrap_err().to_string(), expected);
     }
 }
 

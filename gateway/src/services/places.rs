@@ -72,6 +72,7 @@ fn built_in(entries: &[StorageIo]) -> BTreeSet<Place> {
 }
 
 #[cfg(test)]
+#[allow(clippy::items_after_statements)] // The check of a table stands below it.
 mod tests {
     use super::*;
 

@@ -57,6 +57,7 @@ fn feature(service: &Service) -> Option<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::items_after_statements)] // The check of a table stands below it.
 mod tests {
     use spillway_model::service::Volume;
 
@@ -71,9 +72,9 @@ mod tests {
                 ..StorageIo::default()
             }]
         };
-        check(Service::default(), None);
+        check(&Service::default(), None);
         check(
-            Service {
+            &Service {
                 input: io("minio", "a/b"),
                 output: io("minio.default", "a/c"),
                 ..Service::default()
@@ -81,7 +82,7 @@ mod tests {
             None,
         );
         check(
-            Service {
+            &Service {
                 input: io("mqtt.field", "site/+/frame"),
                 ..Service::default()
             },
@@ -90,7 +91,7 @@ mod tests {
             ),
         );
         check(
-            Service {
+            &Service {
                 output: io("s3.cloud", "b/out"),
                 ..Service::default()
             },
@@ -101,13 +102,13 @@ mod tests {
         let mut exposed = Service::default();
         exposed.expose.api_port = vec![8080];
         check(
-            exposed,
+            &exposed,
             Some(
                 "expose.api_port 8080: exposing a service is not available in this version; leave it out",
             ),
         );
         check(
-            Service {
+            &Service {
                 volume: Some(Volume {
                     mount_path: "/data".into(),
                     ..Volume::default()
@@ -119,7 +120,7 @@ mod tests {
             ),
         );
         check(
-            Service {
+            &Service {
                 isolation_level: "user".into(),
                 ..Service::default()
             },
@@ -128,7 +129,7 @@ mod tests {
             ),
         );
         check(
-            Service {
+            &Service {
                 enable_gpu: true,
                 ..Service::default()
             },
@@ -138,8 +139,8 @@ mod tests {
         );
 
         #[track_caller]
-        fn check(service: Service, expected: Option<&str>) {
-            assert_eq!(reason(&service).as_deref(), expected);
+        fn check(service: &Service, expected: Option<&str>) {
+            assert_eq!(reason(service).as_deref(), expected);
         }
     }
 }

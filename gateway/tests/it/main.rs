@@ -1,10 +1,14 @@
 //! Stories about the gateway, told to a real one on free ports with a folder of its own.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+
 mod access;
 mod buckets;
 mod clients;
 mod durability;
+mod flow;
 mod harness;
 mod jobs;
+mod s3;
 mod services;
 mod system;
