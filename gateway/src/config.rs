@@ -105,6 +105,18 @@ pub struct Config {
     /// Time after which an address may guess once more [default: 3s]
     #[arg(long, env = "SPILLWAY_PASSWORD_GUESS_EVERY", value_name = "TIME")]
     pub password_guess_every: Option<SignedDuration>,
+    /// A job goes back to the queue so long after its node's last sign of life [default: 30s]
+    #[arg(long, env = "SPILLWAY_LEASE", value_name = "TIME")]
+    pub lease: Option<SignedDuration>,
+    /// Seconds for which finished jobs and their logs are kept [default: 2592000]
+    #[arg(long, env = "TTL_JOB", value_name = "SECONDS")]
+    pub ttl_job: Option<u64>,
+    /// Finished jobs kept at most [default: 100000]
+    #[arg(long, env = "SPILLWAY_KEEP_JOBS", value_name = "NUMBER")]
+    pub keep_jobs: Option<u64>,
+    /// Bytes that the logs of finished jobs may take together [default: 268435456]
+    #[arg(long, env = "SPILLWAY_KEEP_LOG_BYTES", value_name = "BYTES")]
+    pub keep_log_bytes: Option<u64>,
     /// Show Go clients the ports of exposed services as numbers, as OSCAR's CLI up to 1.9 expects [default: true]
     #[arg(long, env = "SPILLWAY_SCALAR_PORTS", value_name = "true|false")]
     pub scalar_ports: Option<bool>,
@@ -144,6 +156,10 @@ impl Config {
             listing_limit: self.listing_limit.or(other.listing_limit),
             password_guesses: self.password_guesses.or(other.password_guesses),
             password_guess_every: self.password_guess_every.or(other.password_guess_every),
+            lease: self.lease.or(other.lease),
+            ttl_job: self.ttl_job.or(other.ttl_job),
+            keep_jobs: self.keep_jobs.or(other.keep_jobs),
+            keep_log_bytes: self.keep_log_bytes.or(other.keep_log_bytes),
             scalar_ports: self.scalar_ports.or(other.scalar_ports),
         }
     }

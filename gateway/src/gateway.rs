@@ -22,7 +22,7 @@ use crate::auth::Gatekeeper;
 use crate::config::{Config, DEFAULT_DATA, Settings};
 use crate::link::{self, Link};
 use crate::objects::Blobs;
-use crate::queue::{Queue, QueueSettings};
+use crate::queue::Queue;
 use crate::report;
 use crate::serve::{Lifetime, serve};
 use crate::services::Services;
@@ -58,7 +58,7 @@ impl Gateway {
         let blobs = Blobs::open(&settings.data.join("blobs"), store.clone())
             .await
             .context("opening the blobs")?;
-        let queue = Queue::start(store.clone(), blobs.clone(), queue_settings(&settings))
+        let queue = Queue::start(store.clone(), blobs.clone(), settings.queue.clone())
             .await
             .context("starting the queue")?;
 
@@ -190,11 +190,6 @@ async fn listen(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> 
     TcpListener::bind(address)
         .await
         .with_context(|| format!("listening on {address} for {what}"))
-}
-
-/// What the queue goes by.
-fn queue_settings(_settings: &Settings) -> QueueSettings {
-    QueueSettings::default()
 }
 
 /// What else is served on the port of the API.

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
+use spillway_model::wire::link::Attempt;
 
 use super::answer::json;
 use super::problem::Problem;
@@ -76,22 +77,31 @@ pub(super) async fn delete_many(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What a job printed.
+/// What a job printed: the logs of all attempts in order, that of a running one as far as it has come.
 pub(super) async fn log(
     State(app): Here,
     Path((name, job)): Path<(String, String)>,
     Query(query): Query<HashMap<String, String>>,
 ) -> Result<Response, Problem> {
     must_exist(&app, &name).await?;
-    let log = app
+    let wanted = job.clone();
+    let stored = app
         .store
-        .read(move |db| stored_log(db, &name, &job))
-        .await?
-        .ok_or(Problem::NOT_FOUND)?;
+        .read(move |db| stored_log(db, &name, &wanted))
+        .await?;
+    let Some(Stored { mut text, running }) = stored else {
+        return Err(Problem::NOT_FOUND);
+    };
+    if let Some(attempt) = running {
+        let live = app.queue.live().read(&Attempt { job, attempt }, 0).await;
+        text = Some(text.unwrap_or_default() + &String::from_utf8_lossy(&live))
+            .filter(|text| !text.is_empty());
+    }
+    let text = text.ok_or(Problem::NOT_FOUND)?;
     Ok(if flag(&query, "timestamps") {
-        log
+        text
     } else {
-        without_times(&log)
+        without_times(&text)
     }
     .into_response())
 }
@@ -184,26 +194,39 @@ fn job_of_token(token: &str) -> Option<i64> {
         .ok()
 }
 
-/// The logs of all attempts in order, or the sentence on why there was no run; `None` while nothing ran.
-fn stored_log(db: &Connection, service: &str, job: &str) -> Result<Option<String>, Problem> {
-    let found: Option<(i64, String, String)> = db
-        .prepare_cached("SELECT id, state, message FROM jobs WHERE name = ?1 AND service = ?2")?
+/// What the database holds of a job's log.
+struct Stored {
+    /// The logs of ended attempts, or the sentence on why there was none; `None` while nothing has ended.
+    text: Option<String>,
+    /// The attempt that is running.
+    running: Option<u32>,
+}
+
+fn stored_log(db: &Connection, service: &str, job: &str) -> Result<Option<Stored>, Problem> {
+    let found: Option<(i64, String, String, u32)> = db
+        .prepare_cached(
+            "SELECT id, state, message, attempt FROM jobs WHERE name = ?1 AND service = ?2",
+        )?
         .query_row([job, service], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         })
         .optional()?;
-    let Some((id, state, message)) = found else {
+    let Some((id, state, message, attempt)) = found else {
         return Ok(None);
     };
     let mut query = db.prepare_cached("SELECT text FROM logs WHERE job = ?1 ORDER BY attempt")?;
     let attempts = query
         .query_map([id], |row| row.get::<_, String>(0))?
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(match state.as_str() {
+    let text = match state.as_str() {
         _ if !attempts.is_empty() => Some(attempts.concat()),
         "succeeded" | "dead" => Some(message),
         _ => None,
-    })
+    };
+    Ok(Some(Stored {
+        text,
+        running: (state == "leased").then_some(attempt),
+    }))
 }
 
 /// Takes the time in front of each line away.

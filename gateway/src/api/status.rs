@@ -145,7 +145,7 @@ struct Objects {
 
 /// Shows the cluster in numbers.
 pub(super) async fn show(State(app): Here) -> Result<Response, Problem> {
-    let nodes: Vec<NodeReport> = Vec::new();
+    let nodes = app.queue.nodes().await;
     let (states, (buckets_count, total_objects)) = app
         .store
         .read(|db| Ok::<_, Problem>((states(db)?, buckets::count(db)?)))

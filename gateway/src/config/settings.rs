@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use jiff::SignedDuration;
 
 use super::{Config, Credentials};
+use crate::queue::QueueSettings;
 
 /// Where the gateway keeps its data unless told otherwise.
 pub const DEFAULT_DATA: &str = "/var/lib/spillway/gateway";
@@ -25,6 +26,7 @@ pub struct Settings {
     pub name: String,
     pub credentials: Credentials,
     pub limits: Limits,
+    pub queue: QueueSettings,
     pub scalar_ports: bool,
 }
 
@@ -79,6 +81,7 @@ impl Settings {
                 .unwrap_or_else(|| "us-east-1".to_owned()),
             name,
             credentials,
+            queue: queue(config, &limits)?,
             limits,
             scalar_ports: config.scalar_ports.unwrap_or(true),
         })
@@ -103,6 +106,22 @@ impl Limits {
             guess_every: time("password_guess_every", config.password_guess_every, 3)?,
         })
     }
+}
+
+/// What the queue goes by. A node that misses two heartbeats still keeps its leases.
+fn queue(config: &Config, limits: &Limits) -> anyhow::Result<QueueSettings> {
+    let usual = QueueSettings::default();
+    let lease = time("lease", config.lease, usual.lease.as_secs())?;
+    Ok(QueueSettings {
+        lease,
+        heartbeat: lease / 3,
+        handover: usual.handover.min(lease / 3),
+        keep: config.ttl_job.map_or(usual.keep, Duration::from_secs),
+        keep_jobs: config.keep_jobs.unwrap_or(usual.keep_jobs),
+        keep_log_bytes: config.keep_log_bytes.unwrap_or(usual.keep_log_bytes),
+        body_limit: limits.job_body,
+        ..usual
+    })
 }
 
 fn at_least_one(name: &str, set: Option<u32>, default: u32) -> anyhow::Result<usize> {

@@ -65,7 +65,7 @@ async fn the_dashboard_can_create_edit_and_delete() {
         "name": "dash", "memory": "256Mi", "cpu": "0.2", "image": "example/tool:1", "script": "true",
         "input": [{ "storage_provider": "minio.default", "path": "dash/in", "prefix": [], "suffix": null }],
         "output": [], "log_level": "INFO", "vo": null, "alpine": false, "annotations": {}, "labels": { "oscar_agent": "true" },
-        "expose": { "api_port": [], "nodePort": [0], "max_scale": 0, "min_scale": 0, "cpu_threshold": 80 },
+        "expose": { "api_port": [], "nodePort": [], "max_scale": 0, "min_scale": 0, "cpu_threshold": 80 },
         "environment": { "variables": {}, "secrets": {} }, "storage_providers": {}, "allowed_users": [],
         "image_rules": [], "imageRules": [], "imagePullSecrets": null, "limitsMemory": "Mi", "valid": true,
         "rescheduler_threshold": "15", "replicas": [], "delegation": "static", "volume": null, "federation": null,
