@@ -13,6 +13,7 @@ pub mod listing;
 mod rows;
 mod s3;
 mod service;
+mod unread;
 mod uploads;
 
 pub use blobs::{Blobs, NewBlob, release, retain};

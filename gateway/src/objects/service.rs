@@ -17,7 +17,7 @@ use tracing::error;
 
 use super::blobs::DEFAULT_RESERVE;
 use super::s3::Server;
-use super::{Blobs, Credentials};
+use super::{Blobs, Credentials, unread};
 use crate::queue::Queue;
 use crate::store::Store;
 
@@ -25,7 +25,7 @@ use crate::store::Store;
 const MAX_XML: usize = 4 * 1024 * 1024;
 
 /// How long a browser may remember what CORS allows.
-const CORS_AGE: Duration = Duration::from_secs(3600);
+const CORS_AGE: Duration = Duration::from_hours(1);
 
 /// Headers that scripts in a browser may read.
 const EXPOSED: [&str; 13] = [
@@ -109,13 +109,18 @@ pub fn service(objects: Objects) -> Router {
 }
 
 async fn answer(s3: S3Service, request: Request) -> Result<Response, Infallible> {
+    let (request, lender) = unread::lend(request);
     let answer = tower::ServiceExt::oneshot(s3, request).await;
-    Ok(match answer {
+    let answer = match answer {
         Ok(answer) => answer.map(Body::new),
         Err(failure) => {
             error!(error = ?failure, "a request of S3 could not be answered");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
+    };
+    Ok(match lender {
+        Some(lender) => lender.finish(answer).await,
+        None => answer,
     })
 }
 

@@ -13,23 +13,23 @@ use super::rows::{find, require_bucket};
 use super::{Conditions, ObjectError, keys};
 
 /// Least size of a part that is not the last, in bytes.
-pub const MIN_PART: u64 = 5 * 1024 * 1024;
+pub(super) const MIN_PART: u64 = 5 * 1024 * 1024;
 
 /// Highest number of a part.
-pub const MAX_PARTS: i64 = 10_000;
+pub(super) const MAX_PARTS: i64 = 10_000;
 
 /// Unfinished uploads at a time; further ones are refused until some are completed or aborted.
-pub const MAX_UPLOADS: i64 = 1_000;
+pub(super) const MAX_UPLOADS: i64 = 1_000;
 
 /// Unfinished uploads that are older are aborted when a new one begins.
-pub const MAX_AGE: SignedDuration = SignedDuration::from_hours(7 * 24);
+pub(super) const MAX_AGE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Old uploads that one new one aborts at most.
 const EXPIRED_AT_A_TIME: i64 = 16;
 
 /// An upload that has begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Upload {
+pub(super) struct Upload {
     pub id: String,
     pub bucket: String,
     pub key: String,
@@ -41,7 +41,7 @@ pub struct Upload {
 
 /// A part that is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
+pub(super) struct Part {
     pub number: i64,
     pub blob: i64,
     /// Bytes.
@@ -53,7 +53,7 @@ pub struct Part {
 
 /// What a completed upload becomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Completed {
+pub(super) struct Completed {
     pub(crate) upload: Upload,
     pub(crate) blob: i64,
     pub(crate) size: u64,
@@ -86,7 +86,7 @@ fn part_from_row(row: &Row<'_>) -> rusqlite::Result<Part> {
 }
 
 /// Begins an upload.
-pub(crate) fn begin(db: &Connection, upload: &Upload) -> Result<(), ObjectError> {
+pub(super) fn begin(db: &Connection, upload: &Upload) -> Result<(), ObjectError> {
     keys::check_key(&upload.key)?;
     require_bucket(db, &upload.bucket)?;
     let oldest = (upload.started - MAX_AGE).as_millisecond();
@@ -117,7 +117,7 @@ pub(crate) fn begin(db: &Connection, upload: &Upload) -> Result<(), ObjectError>
 }
 
 /// The upload, if it is one of this key.
-pub(crate) fn get(
+pub(super) fn get(
     db: &Connection,
     id: &str,
     bucket: &str,
@@ -135,7 +135,7 @@ pub(crate) fn get(
 }
 
 /// Adds a part, replacing an earlier one of its number. Its blob must have its row.
-pub(crate) fn put_part(db: &Connection, upload: &str, part: &Part) -> Result<(), ObjectError> {
+pub(super) fn put_part(db: &Connection, upload: &str, part: &Part) -> Result<(), ObjectError> {
     retain(db, part.blob)?;
     let before: Option<i64> = db
         .prepare_cached("SELECT blob FROM parts WHERE upload = ?1 AND number = ?2")?
@@ -159,7 +159,7 @@ pub(crate) fn put_part(db: &Connection, upload: &str, part: &Part) -> Result<(),
 }
 
 /// Parts in order, from after number `after`.
-pub(crate) fn parts(
+pub(super) fn parts(
     db: &Connection,
     upload: &str,
     after: i64,
@@ -174,7 +174,7 @@ pub(crate) fn parts(
 }
 
 /// Unfinished uploads of a bucket by key and id, from after (`key`, `id`); at most `limit` of them.
-pub(crate) fn list(
+pub(super) fn list(
     db: &Connection,
     bucket: &str,
     prefix: &str,
@@ -196,7 +196,7 @@ pub(crate) fn list(
 
 /// Turns the parts that the client names (number and `ETag`, in order) into one blob with a row and no reference,
 /// and forgets the upload. `new_blob` is the id to use.
-pub(crate) fn complete(
+pub(super) fn complete(
     db: &Connection,
     upload: Upload,
     wanted: &[(i64, String)],
@@ -255,7 +255,7 @@ pub(crate) fn complete(
 }
 
 /// Drops the upload with all its parts.
-pub(crate) fn abort(db: &Connection, id: &str, bucket: &str, key: &str) -> Result<(), ObjectError> {
+pub(super) fn abort(db: &Connection, id: &str, bucket: &str, key: &str) -> Result<(), ObjectError> {
     get(db, id, bucket, key)?;
     forget(db, id)
 }

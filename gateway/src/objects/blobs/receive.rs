@@ -127,13 +127,12 @@ impl Blobs {
         piece: BytesMut,
         expected: &Expected,
     ) -> Result<JoinHandle<Result<Intake, ObjectError>>, ObjectError> {
-        let intake = match previous {
-            Some(previous) => joined(previous).await?,
-            None => {
-                let folder = Arc::clone(&self.inner.folder);
-                let digests = Digests::new(expected);
-                blocking(move || Intake::create(folder, digests)).await?
-            }
+        let intake = if let Some(previous) = previous {
+            joined(previous).await?
+        } else {
+            let folder = Arc::clone(&self.inner.folder);
+            let digests = Digests::new(expected);
+            blocking(move || Intake::create(folder, digests)).await?
         };
         Ok(tokio::task::spawn_blocking(move || intake.write(&piece)))
     }

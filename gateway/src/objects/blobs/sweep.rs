@@ -19,7 +19,7 @@ use crate::objects::ObjectError;
 use crate::store::{Store, StoreError};
 
 /// Files of deleted blobs that are looked up at a time.
-const BATCH: usize = 256;
+const BATCH: i64 = 256;
 
 /// From the moment a transaction makes garbage to the round that clears it: it has committed by then, and its
 /// neighbours come along.
@@ -173,7 +173,7 @@ async fn round(
                 let mut query = db.prepare_cached(
                     "SELECT blob FROM garbage WHERE blob > ?1 ORDER BY blob LIMIT ?2",
                 )?;
-                let rows = query.query_map((after, BATCH as i64), |row| row.get(0))?;
+                let rows = query.query_map((after, BATCH), |row| row.get(0))?;
                 Ok::<_, StoreError>(rows.collect::<Result<_, _>>()?)
             })
             .await?;

@@ -61,7 +61,7 @@ pub(super) async fn list(
     request: S3Request<ListBucketsInput>,
 ) -> S3Result<S3Response<ListBucketsOutput>> {
     let prefix = request.input.prefix.unwrap_or_default();
-    let all = server.store.read(|db| buckets::times(db)).await?;
+    let all = server.store.read(buckets::times).await?;
     let shown = all
         .into_iter()
         .filter(|(name, _)| name.starts_with(&prefix))

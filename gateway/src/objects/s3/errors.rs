@@ -6,7 +6,7 @@ use tracing::error;
 
 use crate::objects::ObjectError;
 
-/// What clients of MinIO know a full disk as.
+/// What clients of `MinIO` know a full disk as.
 const STORAGE_FULL: &str = "XMinioStorageFull";
 
 impl From<ObjectError> for S3Error {

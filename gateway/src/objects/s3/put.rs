@@ -20,7 +20,7 @@ use crate::objects::{ObjectError, keys};
 const DELETES: usize = 1000;
 
 /// How long a client may send nothing before its upload is given up.
-const STALLED: Duration = Duration::from_secs(60);
+const STALLED: Duration = Duration::from_mins(1);
 
 pub(super) async fn put(
     server: &Server,
@@ -116,27 +116,22 @@ pub(super) async fn receive(
     {
         return Err(ObjectError::TooLarge(limit));
     }
-    match body {
-        Some(body) => {
-            let body = tokio_stream::StreamExt::timeout(body, STALLED);
-            let body = futures::StreamExt::map(body, |chunk| match chunk {
-                Ok(chunk) => chunk,
-                Err(_) => Err("nothing came for a minute".into()),
-            });
-            server
-                .blobs
-                .receive_expecting(body, limit, expected, trailer)
-                .await
-        }
-        None => {
-            let nothing =
-                futures::stream::empty::<Result<bytes::Bytes, std::convert::Infallible>>();
-            server
-                .blobs
-                .receive_expecting(nothing, limit, expected, trailer)
-                .await
-        }
-    }
+    let Some(body) = body else {
+        let nothing = futures::stream::empty::<Result<bytes::Bytes, std::convert::Infallible>>();
+        return server
+            .blobs
+            .receive_expecting(nothing, limit, expected, trailer)
+            .await;
+    };
+    let body = tokio_stream::StreamExt::timeout(body, STALLED);
+    let body = futures::StreamExt::map(body, |chunk| match chunk {
+        Ok(chunk) => chunk,
+        Err(_) => Err("nothing came for a minute".into()),
+    });
+    server
+        .blobs
+        .receive_expecting(body, limit, expected, trailer)
+        .await
 }
 
 /// Refuses what can be refused before a large content is received. All of it is checked again in the transaction.
