@@ -279,3 +279,6 @@ async fn read_bytes(
     }
     Ok(body.freeze())
 }
+
+#[cfg(test)]
+mod tests;
