@@ -224,6 +224,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::items_after_statements)] // The helper of a table of cases comes last.
 mod tests {
     use clap::Parser;
 

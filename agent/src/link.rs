@@ -281,4 +281,5 @@ async fn read_bytes(
 }
 
 #[cfg(test)]
+#[allow(clippy::items_after_statements)] // The helper of a table of cases comes last.
 mod tests;

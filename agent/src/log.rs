@@ -229,4 +229,5 @@ fn complete_characters(bytes: &[u8]) -> usize {
 }
 
 #[cfg(test)]
+#[allow(clippy::items_after_statements)] // The helper of a table of cases comes last.
 mod tests;

@@ -79,7 +79,10 @@ pub(crate) async fn attempt(site: Arc<Site>, lease: Lease, entry: Entry) {
     };
     let (definition, member, outbox, end) = match ready {
         Ok(ready) => carry_out(&site, &lease, &entry, &mut story, ready, run).await,
-        Err(end) => (None, None, None, Err(end)),
+        Err(end) => {
+            discard(&staging).await;
+            (None, None, None, Err(end))
+        }
     };
     let outcome = match end {
         Ok(()) => Some(Outcome::Succeeded),
@@ -92,23 +95,19 @@ pub(crate) async fn attempt(site: Arc<Site>, lease: Lease, entry: Entry) {
         }
     };
     let report = async {
-        match outcome {
-            Some(outcome) => {
-                let left = publish::Left {
-                    outcome,
-                    definition,
-                    outbox: outbox.as_deref(),
-                };
-                publish::publish(&site, &lease, &entry, story, left).await;
-            }
-            None => {
-                let (job, attempt) = (&lease.attempt.job, lease.attempt.attempt);
-                tracing::info!(job, attempt, "is no longer this node's and was dropped");
-            }
+        if let Some(outcome) = outcome {
+            let left = publish::Left {
+                outcome,
+                definition,
+                outbox: outbox.as_deref(),
+            };
+            publish::publish(&site, &lease, &entry, story, left).await;
+        } else {
+            let (job, attempt) = (&lease.attempt.job, lease.attempt.attempt);
+            tracing::info!(job, attempt, "is no longer this node's and was dropped");
         }
         drop(entry);
         discard(&site.home.outbox(&lease.attempt)).await;
-        discard(&staging).await;
     };
     tokio::join!(release, report);
 }

@@ -33,7 +33,7 @@ pub(crate) async fn discard(folder: &Path) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => {
-            tracing::warn!(folder = %folder.display(), %error, "cannot remove the folder of a run")
+            tracing::warn!(folder = %folder.display(), %error, "cannot remove the folder of a run");
         }
     }
 }

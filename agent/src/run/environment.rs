@@ -38,6 +38,7 @@ pub(super) fn environment(lease: &Lease, folder: &str) -> (Vec<(String, String)>
 }
 
 #[cfg(test)]
+#[allow(clippy::items_after_statements)] // The helper of a table of cases comes last.
 mod tests {
     use spillway_model::wire::link::{Attempt, InputFile, Resources};
 

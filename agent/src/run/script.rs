@@ -15,7 +15,7 @@ use super::{End, Story, interrupted};
 use crate::ledger::Entry;
 use crate::link::LinkError;
 use crate::log::Level;
-use crate::runtime::{Member, RunEnd};
+use crate::runtime::{ClaimError, Member, RunEnd};
 use crate::site::Site;
 
 /// Where every container finds its script.
@@ -101,7 +101,12 @@ pub(super) async fn run(
     story.spans.run_us = micros(began);
     match end {
         Ok(end) => Ended::Clean(judge(story, &end, definition, timeout)),
-        Err(error) => Ended::InDoubt(unclaimed(error)),
+        Err(error) => {
+            if matches!(error, ClaimError::Failed { .. }) {
+                story.note(Level::Error, &error.to_string());
+            }
+            Ended::InDoubt(unclaimed(error))
+        }
     }
 }
 

@@ -129,6 +129,7 @@ fn name(signal: i32) -> &'static str {
 }
 
 #[cfg(test)]
+#[allow(clippy::items_after_statements)] // The helper of a table of cases comes last.
 mod tests {
     use spillway_model::wire::supervisor::Exited;
 
@@ -201,7 +202,7 @@ mod tests {
                 out_of_memory,
                 peak_memory_bytes: 0,
             };
-            let verdict = verdict(&end, "64Mi", Duration::from_secs(60));
+            let verdict = verdict(&end, "64Mi", Duration::from_mins(1));
             match (verdict.outcome, expected) {
                 (Outcome::Succeeded, None) => {}
                 (Outcome::Failed { reason, message }, Some(expected)) => {

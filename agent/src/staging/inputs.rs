@@ -165,6 +165,7 @@ async fn fetch(
 }
 
 #[cfg(test)]
+#[allow(clippy::items_after_statements)] // The helper of a table of cases comes last.
 mod tests {
     use super::*;
 

@@ -111,14 +111,13 @@ fn start(site: &Arc<Site>, lease: Lease, attempts: &TaskTracker) {
         );
         return;
     }
-    match site.ledger.enter(&lease.attempt, &site.ends.abandon) {
-        Some(entry) => {
-            attempts.spawn(run::attempt(Arc::clone(site), lease, entry));
-        }
-        None => tracing::warn!(
+    if let Some(entry) = site.ledger.enter(&lease.attempt, &site.ends.abandon) {
+        attempts.spawn(run::attempt(Arc::clone(site), lease, entry));
+    } else {
+        tracing::warn!(
             job,
             attempt = lease.attempt.attempt,
             "was granted twice; it is run once"
-        ),
+        );
     }
 }

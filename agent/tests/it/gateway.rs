@@ -19,46 +19,46 @@ use tokio::sync::Notify;
 
 /// What the gateway knows, and how it behaves.
 #[derive(Debug, Default)]
-pub struct Known {
-    pub joins: Vec<Join>,
-    pub heartbeats: Vec<Heartbeat>,
-    pub polls: u64,
-    pub requests: u64,
-    pub leases: VecDeque<Lease>,
-    pub cancelled: Vec<Attempt>,
-    pub wanted: Option<Wanted>,
-    pub definitions: BTreeMap<(String, u64), ServiceDefinition>,
+pub(crate) struct Known {
+    pub(crate) joins: Vec<Join>,
+    pub(crate) heartbeats: Vec<Heartbeat>,
+    pub(crate) polls: u64,
+    pub(crate) requests: u64,
+    pub(crate) leases: VecDeque<Lease>,
+    pub(crate) cancelled: Vec<Attempt>,
+    pub(crate) wanted: Option<Wanted>,
+    pub(crate) definitions: BTreeMap<(String, u64), ServiceDefinition>,
     /// Inputs that are fetched; zeros of this size.
-    pub input_sizes: BTreeMap<Attempt, u64>,
-    pub live: BTreeMap<Attempt, String>,
-    pub blobs: Vec<u64>,
-    pub completions: Vec<(Attempt, Completion)>,
+    pub(crate) input_sizes: BTreeMap<Attempt, u64>,
+    pub(crate) live: BTreeMap<Attempt, String>,
+    pub(crate) blobs: Vec<u64>,
+    pub(crate) completions: Vec<(Attempt, Completion)>,
     /// Attempts that are answered with 410.
-    pub gone: BTreeSet<Attempt>,
+    pub(crate) gone: BTreeSet<Attempt>,
     /// Attempts that heartbeats are told of.
-    pub lost: Vec<Attempt>,
+    pub(crate) lost: Vec<Attempt>,
     /// Every request is answered with 503.
-    pub down: bool,
+    pub(crate) down: bool,
     /// Every answer is held back for so long.
-    pub slow: Duration,
+    pub(crate) slow: Duration,
 }
 
 /// A gateway on a port of its own.
 #[derive(Debug, Clone)]
-pub struct Gateway {
+pub(crate) struct Gateway {
     known: Arc<Mutex<Known>>,
     news: Arc<Notify>,
     process: Arc<AtomicU64>,
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 /// The token that agents join with.
-pub const JOIN_TOKEN: &str = "the-join-token";
+pub(crate) const JOIN_TOKEN: &str = "the-join-token";
 
 type Refusal = (StatusCode, &'static str);
 
 impl Gateway {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let gateway = Self {
@@ -88,19 +88,19 @@ impl Gateway {
         gateway
     }
 
-    pub fn know(&self) -> MutexGuard<'_, Known> {
+    pub(crate) fn know(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap()
     }
 
     /// Changes something that a poll may be waiting for.
-    pub fn tell(&self, change: impl FnOnce(&mut Known)) {
+    pub(crate) fn tell(&self, change: impl FnOnce(&mut Known)) {
         change(&mut self.know());
         self.news.notify_waiters();
         self.news.notify_one();
     }
 
     /// A new process of the gateway: it knows no node.
-    pub fn restart(&self) {
+    pub(crate) fn restart(&self) {
         self.process.fetch_add(1, Ordering::SeqCst);
     }
 
@@ -109,7 +109,11 @@ impl Gateway {
     }
 
     /// Waits until `look` finds something; the test fails after half a minute.
-    pub async fn until<T>(&self, what: &str, mut look: impl FnMut(&Known) -> Option<T>) -> T {
+    pub(crate) async fn until<T>(
+        &self,
+        what: &str,
+        mut look: impl FnMut(&Known) -> Option<T>,
+    ) -> T {
         for _ in 0..1500 {
             if let Some(found) = look(&self.know()) {
                 return found;
@@ -120,7 +124,7 @@ impl Gateway {
     }
 
     /// Waits for the end of an attempt.
-    pub async fn completion(&self, attempt: &Attempt) -> Completion {
+    pub(crate) async fn completion(&self, attempt: &Attempt) -> Completion {
         let what = format!("the end of {attempt:?}");
         self.until(&what, |known| {
             known

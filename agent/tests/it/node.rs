@@ -22,10 +22,10 @@ static NUMBERS: AtomicU64 = AtomicU64::new(1);
 
 /// An image with a shell, removed at the end.
 #[derive(Debug)]
-pub struct Image(pub String);
+pub(crate) struct Image(pub(crate) String);
 
 impl Image {
-    pub fn make() -> Self {
+    pub(crate) fn make() -> Self {
         let number = NUMBERS.fetch_add(1, Ordering::SeqCst);
         let name = format!("spillway-agent-test-{}:{number}", std::process::id());
         let folder = tempfile::tempdir().unwrap();
@@ -69,20 +69,20 @@ impl Drop for Image {
 
 /// An agent that works for `gateway`.
 #[derive(Debug)]
-pub struct Node {
-    pub gateway: Gateway,
-    pub image: Image,
-    pub data: tempfile::TempDir,
-    pub agent: Option<Agent>,
+pub(crate) struct Node {
+    pub(crate) gateway: Gateway,
+    pub(crate) image: Image,
+    pub(crate) data: tempfile::TempDir,
+    pub(crate) agent: Option<Agent>,
     revisions: u64,
 }
 
 impl Node {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
     }
 
-    pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let gateway = Gateway::start().await;
         let data = tempfile::Builder::new()
@@ -102,7 +102,7 @@ impl Node {
     }
 
     /// Makes a service of this script known; its outputs go to the bucket `out`.
-    pub fn service(
+    pub(crate) fn service(
         &mut self,
         script: &str,
         change: impl FnOnce(&mut Service),
@@ -137,7 +137,7 @@ impl Node {
     }
 
     /// Grants a lease; returns its attempt.
-    pub fn grant(
+    pub(crate) fn grant(
         &self,
         definition: &ServiceDefinition,
         change: impl FnOnce(&mut Lease),
@@ -164,20 +164,20 @@ impl Node {
         attempt
     }
 
-    pub async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         if let Some(agent) = self.agent.take() {
             agent.stop().await;
         }
     }
 
     /// What is left in a folder of the agent's.
-    pub fn left_in(&self, folder: &str) -> Vec<PathBuf> {
+    pub(crate) fn left_in(&self, folder: &str) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(self.data.path().join(folder)).unwrap();
         entries.map(|entry| entry.unwrap().path()).collect()
     }
 }
 
-pub fn config(gateway: &Gateway, data: &Path) -> Config {
+pub(crate) fn config(gateway: &Gateway, data: &Path) -> Config {
     Config {
         data: data.to_owned(),
         gateway: format!("http://{}", gateway.address),
@@ -190,7 +190,7 @@ pub fn config(gateway: &Gateway, data: &Path) -> Config {
     }
 }
 
-fn supervisor() -> PathBuf {
+pub(crate) fn supervisor() -> PathBuf {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/supervisor/spillway-supervisor");
     assert!(
@@ -202,7 +202,7 @@ fn supervisor() -> PathBuf {
 }
 
 /// An input that travels inside the lease.
-pub fn inline(name: &str, content: &[u8]) -> InputFile {
+pub(crate) fn inline(name: &str, content: &[u8]) -> InputFile {
     let inline = Some(base64::engine::general_purpose::STANDARD.encode(content));
     InputFile {
         name: name.to_owned(),
@@ -212,7 +212,7 @@ pub fn inline(name: &str, content: &[u8]) -> InputFile {
 }
 
 /// Keys and texts of outputs that travelled inside a completion.
-pub fn texts(outputs: &[Output]) -> Vec<(String, String)> {
+pub(crate) fn texts(outputs: &[Output]) -> Vec<(String, String)> {
     let text = |output: &Output| match &output.content {
         OutputContent::Inline(text) => String::from_utf8(
             base64::engine::general_purpose::STANDARD
@@ -229,7 +229,7 @@ pub fn texts(outputs: &[Output]) -> Vec<(String, String)> {
 }
 
 /// The edge block with this time limit.
-pub fn timeout(text: &str) -> Option<Edge> {
+pub(crate) fn timeout(text: &str) -> Option<Edge> {
     Some(Edge {
         timeout: Some(text.to_owned()),
         ..Edge::default()
