@@ -129,7 +129,7 @@ async fn what_is_wanted_is_kept_warm() {
         known.wanted = Some(Wanted {
             version: 7,
             services: vec![service],
-        })
+        });
     });
     let image = format!("ancestor={}", node.image.0);
     for _ in 0..500 {

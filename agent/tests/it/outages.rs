@@ -55,7 +55,7 @@ async fn a_restarted_gateway_is_joined_again_with_what_runs() {
         .gateway
         .until("the second join", |known| known.joins.get(1).cloned())
         .await;
-    assert_eq!(join.running, [attempt.clone()]);
+    assert_eq!(join.running, std::slice::from_ref(&attempt));
     let end = node.gateway.completion(&attempt).await;
     assert_eq!(end.outcome, Outcome::Succeeded, "{}", end.log);
     node.stop().await;

@@ -58,10 +58,12 @@ async fn failures_are_told_apart_and_publish_nothing() {
     let mut node = Node::start().await;
     let make = "touch $TMP_OUTPUT_DIR/out; ";
     let exits = node.service(&format!("{make} echo why; exit 3"), |_| {});
-    let hangs = node.service(&format!("{make} sleep 60"), |it| it.edge = timeout("1s"));
+    let hangs = node.service(&format!("{make} sleep 60"), |it| {
+        it.edge = Some(timeout("1s"));
+    });
     let eats = node.service(&format!("{make} head -c 200000000 /dev/zero | tr '\\0' x | dd bs=200M count=1 iflag=fullblock of=/dev/null"), |_| {});
     let missing = node.service("true", |it| {
-        it.image = "spillway-agent-test/none:1".to_owned()
+        it.image = "spillway-agent-test/none:1".to_owned();
     });
     check(&node, &exits, FailureReason::ExitCode, "exit code 3").await;
     check(&node, &hangs, FailureReason::TimedOut, "timed out after 1s").await;
