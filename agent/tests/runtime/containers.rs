@@ -63,7 +63,7 @@ async fn the_images_user_folder_and_variables_stay_and_nothing_is_privileged() {
                   touch /oscar/x 2>/dev/null || echo refused; cat /proc/self/status";
     let (_, end, output) = node
         .once(&service("user", script, |service| {
-            service.image = USER_IMAGE.into();
+            service.image = USER_IMAGE.clone();
         }))
         .await;
     assert_eq!(end.exited.code, Some(0), "{output}");
@@ -205,7 +205,7 @@ async fn an_image_that_cannot_be_had_is_told_as_such() {
 async fn a_device_that_is_not_there_is_the_services_failure() {
     let node = Node::start().await;
     let camera = service("camera", "true", |service| {
-        service.image = IMAGE.into();
+        service.image = IMAGE.clone();
         service.edge.as_mut().unwrap().devices = vec!["/dev/no-such-camera".into()];
     });
     let error = node.runtime.claim(&camera).await.unwrap_err();

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::{Duration, Instant};
 
 use bollard::Docker;
@@ -20,10 +20,21 @@ use tokio::sync::{Mutex, mpsc};
 pub(crate) const MIB: u64 = 1024 * 1024;
 
 /// Image whose user is root.
-pub(crate) const IMAGE: &str = "spillway-runtime-test:root";
+pub(crate) static IMAGE: LazyLock<String> = LazyLock::new(|| image("root"));
 
 /// Image whose user is 65534, with a working directory and a variable.
-pub(crate) const USER_IMAGE: &str = "spillway-runtime-test:user";
+pub(crate) static USER_IMAGE: LazyLock<String> = LazyLock::new(|| image("user"));
+
+/// Names of this process alone: others may run the same tests on the same engine.
+fn image(kind: &str) -> String {
+    format!("{REPOSITORY}:{}", tag(kind))
+}
+
+fn tag(kind: &str) -> String {
+    format!("{kind}-{}", std::process::id())
+}
+
+const REPOSITORY: &str = "spillway-runtime-test";
 
 /// One test of these at a time: they measure, they kill, and the machine is small.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
@@ -48,12 +59,27 @@ impl Node {
             .with_env_filter("spillway_agent=debug")
             .with_test_writer()
             .try_init();
-        let docker = docker();
+        let socket = "/var/run/docker.sock".to_owned();
+        Self::start_on(alone, socket, change).await
+    }
+
+    /// The same on an engine of its own, which the test may end.
+    pub(crate) async fn start_on_private(engine: &PrivateEngine) -> Self {
+        let alone = ONE_AT_A_TIME.lock().await;
+        Self::start_on(alone, engine.socket(), |_| ()).await
+    }
+
+    async fn start_on(
+        alone: tokio::sync::MutexGuard<'static, ()>,
+        socket: String,
+        change: impl FnOnce(&mut RuntimeSettings),
+    ) -> Self {
+        let docker = docker(&socket);
         make_images(&docker).await;
         let data = Arc::new(tempfile::tempdir().unwrap());
         std::fs::write(data.path().join("engine.json"), probe()).unwrap();
         let mut settings = RuntimeSettings {
-            docker: "unix:///var/run/docker.sock".into(),
+            docker: format!("unix://{socket}"),
             data: data.path().to_owned(),
             supervisor: supervisor(),
             node: "test-node".into(),
@@ -86,7 +112,7 @@ impl Node {
             Vec::<String>::new(),
             "containers are left"
         );
-        for image in [IMAGE, USER_IMAGE] {
+        for image in [&*IMAGE, &*USER_IMAGE] {
             let none = None::<bollard::query_parameters::RemoveImageOptions>;
             self.docker.remove_image(image, none, None).await.unwrap();
         }
@@ -141,8 +167,80 @@ impl Node {
     }
 }
 
-pub(crate) fn docker() -> Docker {
-    Docker::connect_with_unix("/var/run/docker.sock", 60, bollard::API_DEFAULT_VERSION).unwrap()
+fn docker(socket: &str) -> Docker {
+    Docker::connect_with_unix(socket, 60, bollard::API_DEFAULT_VERSION).unwrap()
+}
+
+/// An engine without networks that belongs to one test.
+pub(crate) struct PrivateEngine {
+    folder: TempDir,
+    daemon: Option<std::process::Child>,
+}
+
+impl PrivateEngine {
+    pub(crate) async fn start() -> Self {
+        let mut engine = Self {
+            folder: tempfile::tempdir().unwrap(),
+            daemon: None,
+        };
+        engine.begin().await;
+        engine
+    }
+
+    pub(crate) fn socket(&self) -> String {
+        self.folder.path().join("engine.sock").display().to_string()
+    }
+
+    pub(crate) async fn begin(&mut self) {
+        let at = |name: &str| self.folder.path().join(name);
+        let log = std::fs::File::create(at("log")).unwrap();
+        let daemon = Command::new("unshare")
+            // A network namespace of its own: an engine deletes or rebuilds the bridge `docker0` of the one it is in.
+            .args(["--net", "--", "dockerd"])
+            .args([
+                "--bridge",
+                "none",
+                "--iptables=false",
+                "--ip-forward=false",
+                "--ip-masq=false",
+            ])
+            .arg("--host")
+            .arg(format!("unix://{}", self.socket()))
+            .arg("--data-root")
+            .arg(at("data"))
+            .arg("--exec-root")
+            .arg(at("exec"))
+            .arg("--pidfile")
+            .arg(at("pid"))
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.daemon = Some(daemon);
+        let socket = self.socket();
+        until("the private engine is up", || async {
+            let docker = Docker::connect_with_unix(&socket, 5, bollard::API_DEFAULT_VERSION);
+            match docker {
+                Ok(docker) => docker.ping().await.is_ok(),
+                Err(_) => false,
+            }
+        })
+        .await;
+    }
+
+    /// Ends it, and with it its containers.
+    pub(crate) fn end(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            let pid = rustix::process::Pid::from_child(&daemon);
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+            daemon.wait().unwrap();
+        }
+    }
+}
+
+impl Drop for PrivateEngine {
+    fn drop(&mut self) {
+        self.end();
+    }
 }
 
 /// A service of this name that runs this script in 32 MiB.
@@ -153,7 +251,7 @@ pub(crate) fn service(
 ) -> Arc<ServiceDefinition> {
     let mut service = Service {
         name: name.into(),
-        image: IMAGE.into(),
+        image: IMAGE.clone(),
         cpu: "1".into(),
         memory: "32Mi".into(),
         script: script.into(),
@@ -256,18 +354,14 @@ async fn make_images(docker: &Docker) {
             &["ENV FROM_IMAGE=yes", "USER 65534:65534", "WORKDIR /home"],
         ),
     ];
-    for (tag, changes) in changes {
-        if docker
-            .inspect_image(&format!("spillway-runtime-test:{tag}"))
-            .await
-            .is_ok()
-        {
+    for (kind, changes) in changes {
+        if docker.inspect_image(&image(kind)).await.is_ok() {
             continue;
         }
         let options = CreateImageOptionsBuilder::new()
             .from_src("-")
-            .repo("spillway-runtime-test")
-            .tag(tag)
+            .repo(REPOSITORY)
+            .tag(&tag(kind))
             .changes(changes.iter().map(|change| (*change).to_owned()).collect())
             .build();
         let body = bollard::body_full(busybox().into());

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use spillway_agent::runtime::Runtime;
+use spillway_agent::runtime::{ClaimError, Runtime};
 use spillway_model::wire::link::{Resources, ServiceDefinition, WantedService};
 
-use crate::engine::{MIB, Node, run, service, until};
+use crate::engine::{MIB, Node, PrivateEngine, run, service, until};
 
 fn wanted(
     definition: &Arc<ServiceDefinition>,
@@ -162,4 +162,38 @@ async fn a_stop_ends_what_is_running() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     node.stop().await;
     assert!(running.await.unwrap().is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_restarts_interrupts_runs_and_is_used_again() {
+    let mut engine = PrivateEngine::start().await;
+    let node = Node::start_on_private(&engine).await;
+    let [idle, busy] = ["idle", "busy"]
+        .map(|name| service(name, "[ $OSCAR_SERVICE_NAME = idle ] || sleep 60", |_| ()));
+    node.once(&idle).await;
+    let mut member = node.runtime.claim(&busy).await.unwrap();
+    let running = tokio::spawn(async move {
+        let end = run(&mut member, 0).await.0;
+        member.release().await;
+        end
+    });
+    // Long enough for the idle one to be frozen.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    tokio::task::block_in_place(|| engine.end());
+    let end = running.await.unwrap();
+    assert!(matches!(end, Err(ClaimError::Interrupted(_))), "{end:?}");
+    until("it is seen away", || async { !node.runtime.ready() }).await;
+    assert!(matches!(
+        node.runtime.claim(&idle).await,
+        Err(ClaimError::Interrupted(_))
+    ));
+    engine.begin().await;
+    until("it is seen back", || async { node.runtime.ready() }).await;
+    let (_, end, _) = node.once(&idle).await;
+    assert_eq!(end.exited.code, Some(0));
+    until("the dead are removed", || async {
+        node.members().await.len() == 1
+    })
+    .await;
+    node.stop().await;
 }

@@ -20,12 +20,12 @@ const WARM: usize = 300;
 async fn starts_and_runs_beside_their_floors() {
     let node = Node::start().await;
     let cold = service("cold", ":", |service| {
-        service.edge.as_mut().unwrap().reuse = Some(false)
+        service.edge.as_mut().unwrap().reuse = Some(false);
     });
     node.once(&cold).await; // Folders, holder and caches are there from here on.
-    let (mut docker, mut ours) = (Vec::new(), Vec::new());
+    let (mut default, mut ours) = (Vec::new(), Vec::new());
     for _ in 0..COLD {
-        docker.push(docker_default(&node).await);
+        default.push(docker_default(&node).await);
         let begun = Instant::now();
         let member = node.runtime.claim(&cold).await.unwrap();
         ours.push(begun.elapsed());
@@ -57,7 +57,7 @@ async fn starts_and_runs_beside_their_floors() {
         member.release().await;
         runs.push(begun.elapsed());
     }
-    println!("Docker default, create + start   {}", summary(docker));
+    println!("Docker default, create + start   {}", summary(default));
     println!("claim of a new container         {}", summary(ours));
     println!("fork + exec + wait of busybox sh {}", summary(fork));
     println!("claim + run + release, warm      {}", summary(runs));
@@ -67,14 +67,19 @@ async fn starts_and_runs_beside_their_floors() {
 
 async fn docker_default(node: &Node) -> Duration {
     let body = ContainerCreateBody {
-        image: Some(IMAGE.into()),
+        image: Some(IMAGE.clone()),
         cmd: Some(vec!["/bin/sleep".into(), "60".into()]),
         host_config: Some(HostConfig::default()),
         ..ContainerCreateBody::default()
     };
     let begun = Instant::now();
-    let none = None::<bollard::query_parameters::CreateContainerOptions>;
-    let id = node.docker.create_container(none, body).await.unwrap().id;
+    let unnamed = None::<bollard::query_parameters::CreateContainerOptions>;
+    let id = node
+        .docker
+        .create_container(unnamed, body)
+        .await
+        .unwrap()
+        .id;
     node.docker.start_container(&id, None).await.unwrap();
     let taken = begun.elapsed();
     let options = RemoveContainerOptionsBuilder::new()
