@@ -6,3 +6,4 @@ mod clusters;
 mod errors;
 mod reference;
 mod run;
+mod up;
