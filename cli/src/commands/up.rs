@@ -31,7 +31,7 @@ read. Your configuration gets the cluster `local` for them. Further machines joi
 Ctrl-C stops everything; what was accepted is still there after the next start.";
 
 /// When the container engine has not answered for so long, the user is told what is being waited for.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Start a whole cluster on this machine: gateway, object store and agent, in one process
 #[derive(Debug, Args)]
@@ -112,7 +112,11 @@ pub(super) async fn run(context: &Context<'_>, up: &Up) -> anyhow::Result<()> {
         asked = &mut stop => return asked,
     };
     let api = loopback(gateway.api_address());
-    let starting = Agent::start(up.agent_config(&root, api, gateway.join_token()));
+    let starting = Box::pin(Agent::start(up.agent_config(
+        &root,
+        api,
+        gateway.join_token(),
+    )));
     let mut agent = match agent(context.screen, starting, stop.as_mut(), &up.docker).await {
         Ok(Some(agent)) => agent,
         other => {
@@ -148,7 +152,7 @@ async fn agent(
         agent = &mut starting => return agent.context("starting the agent").map(Some),
         asked = &mut stop => return asked.map(|()| None),
         () = tokio::time::sleep(PATIENCE) => {
-            screen.note(format!("Waiting for the container engine at {docker}; is Docker running?"));
+            screen.note(format!("Still waiting for the container engine at {docker}, which is being tried out; is Docker running?"));
         }
     }
     tokio::select! {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::run::User;
 
 /// Longest wait for the command to start or to end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running cluster and its only user.
 #[derive(Debug)]
