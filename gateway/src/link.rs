@@ -8,8 +8,6 @@ mod jobs;
 mod leases;
 mod problem;
 mod services;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 

@@ -4,8 +4,6 @@
 mod dead_letters;
 mod jobs;
 mod log;
-#[cfg(test)]
-mod tests;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};

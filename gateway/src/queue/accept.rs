@@ -173,20 +173,18 @@ fn input(db: &Connection, staged: StagedInput) -> Result<(CallInput, Option<i64>
                 ObjectError::Store(error) => error,
                 other => StoreError::Commit(other.to_string()),
             })?;
-            match object {
-                Some(object) => (
+            if let Some(object) = object {
+                (
                     CallInput::Object {
                         bucket,
                         key,
                         size: object.size,
                     },
                     Some(object.blob),
-                ),
-                None => {
-                    let message =
-                        format!("the object '{key}' does not exist in the bucket '{bucket}'");
-                    (CallInput::Missing { message }, None)
-                }
+                )
+            } else {
+                let message = format!("the object '{key}' does not exist in the bucket '{bucket}'");
+                (CallInput::Missing { message }, None)
             }
         }
     })

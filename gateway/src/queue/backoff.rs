@@ -18,7 +18,7 @@ impl Default for Backoff {
     fn default() -> Self {
         Self {
             first: Duration::from_secs(1),
-            ceiling: Duration::from_secs(300),
+            ceiling: Duration::from_mins(5),
         }
     }
 }
@@ -45,6 +45,7 @@ impl Backoff {
 mod tests {
     use super::*;
 
+    #[allow(clippy::items_after_statements)] // The cases first.
     #[test]
     fn it_doubles_up_to_a_ceiling_and_is_off_by_a_fifth_at_most() {
         check(1, 800, 1200);

@@ -136,6 +136,14 @@ impl Board {
             .filter(|held| held.node == node && held.attempt == attempt.attempt && !held.ending)
     }
 
+    /// Whether anybody has this attempt.
+    pub(crate) fn is_held(&self, job: &str, attempt: u32) -> bool {
+        self.by_name
+            .get(job)
+            .and_then(|id| self.held.get(id))
+            .is_some_and(|held| held.attempt == attempt)
+    }
+
     /// Lapsed leases, marked as ending: each is to be written back to the queue.
     pub(crate) fn lapsed(&mut self, now: Instant) -> Vec<Held> {
         self.end_where(|held| held.deadline <= now)

@@ -66,7 +66,7 @@ impl Catalog {
                     entries.insert(name, Arc::new(entry));
                 }
                 Err(error) => {
-                    warn!(service.name = %name, %error, "the stored definition cannot be read; its jobs wait")
+                    warn!(service.name = %name, %error, "the stored definition cannot be read; its jobs wait");
                 }
             }
         }

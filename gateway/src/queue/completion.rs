@@ -309,7 +309,7 @@ impl Queue {
                 info!(job.id = %attempt.job, attempt = attempt.attempt, after = finished.after.word(), "attempt ended");
             }
             After::Stale => {
-                warn!(job.id = %attempt.job, attempt = attempt.attempt, "refused the result of an old attempt")
+                warn!(job.id = %attempt.job, attempt = attempt.attempt, "refused the result of an old attempt");
             }
             After::Repeated => (),
         }
@@ -388,7 +388,7 @@ impl Queue {
                         }
                         (None, None) => {
                             return Err(CompleteError::Invalid(format!(
-                                "the uploaded content of the output '{}' is gone: the gateway was restarted meanwhile",
+                                "the uploaded content of the output '{}' is gone: the lease had lapsed, or the gateway was restarted",
                                 output.key
                             )));
                         }

@@ -22,6 +22,7 @@ pub(crate) use restore::{known_nodes, next_epoch, restore};
 
 use super::board::{Answer, Board, Grant, Ready};
 use super::catalog::Catalog;
+use super::completion::Staging;
 use super::{QueueSettings, QueuedJob, Shared};
 use crate::store::Store;
 
@@ -33,7 +34,7 @@ const QUEUE: usize = 1024;
 const BATCH: usize = 128;
 
 /// The longest sleep: the wall clock may have jumped meanwhile.
-const LONGEST_SLEEP: Duration = Duration::from_secs(600);
+const LONGEST_SLEEP: Duration = Duration::from_mins(10);
 
 /// The way to the dispatcher.
 #[derive(Debug, Clone)]
@@ -68,6 +69,7 @@ pub(crate) struct Dispatcher {
     settings: QueueSettings,
     epoch: i64,
     catalog: Arc<Mutex<Arc<Catalog>>>,
+    staged: Arc<Staging>,
     tasks: TaskTracker,
     stop: CancellationToken,
     wake_at: Instant,
@@ -122,6 +124,7 @@ impl Dispatcher {
             settings: shared.settings.clone(),
             epoch: shared.epoch,
             catalog: Arc::clone(&shared.catalog),
+            staged: Arc::clone(&shared.staged),
             tasks: shared.tasks.clone(),
             stop: shared.stop.clone(),
             wake_at: Instant::now(),
@@ -149,7 +152,9 @@ impl Dispatcher {
     fn say_goodbye(mut self) {
         let now = Instant::now();
         let nodes: Vec<String> = self.board.nodes.keys().cloned().collect();
-        nodes.iter().for_each(|node| self.reply(node, now));
+        for node in &nodes {
+            self.reply(node, now);
+        }
     }
 
     fn answer_batch(&mut self, first: Ask) {
@@ -202,6 +207,9 @@ impl Dispatcher {
             warn!(job.id = %held.name, attempt = held.attempt, node = %held.node, "the lease lapsed");
             self.write_back(held, "the node was not heard of any more".to_owned());
         }
+        // Outputs of attempts that did not come to complete.
+        self.staged
+            .keep_only(|job, attempt| self.board.is_held(job, attempt));
         let mut next = now + LONGEST_SLEEP;
         let mut changed = false;
         for node in self.board.nodes.values_mut().filter(|node| node.is_ready) {

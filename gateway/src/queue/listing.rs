@@ -13,7 +13,7 @@ use super::{Queue, timestamp};
 use crate::store::StoreError;
 
 /// Jobs on one page at most.
-pub const LONGEST_PAGE: u32 = 500;
+pub(super) const LONGEST_PAGE: u32 = 500;
 
 /// Which jobs to list.
 #[derive(Debug, Clone, Default)]

@@ -80,7 +80,7 @@ impl Live {
     pub(crate) async fn end(&self, attempt: &Attempt) {
         match fs::remove_file(self.path(attempt)).await {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                warn!(%error, "deleting a live log")
+                warn!(%error, "deleting a live log");
             }
             _ => self.changed(&attempt.job),
         }

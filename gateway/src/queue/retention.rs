@@ -12,10 +12,10 @@ use super::removal::{BATCH, delete_where};
 use crate::store::{Store, StoreError};
 
 /// After the start; there is better to do then.
-const FIRST: Duration = Duration::from_secs(60);
+const FIRST: Duration = Duration::from_mins(1);
 
 /// Between two rounds.
-const PERIOD: Duration = Duration::from_secs(3600);
+const PERIOD: Duration = Duration::from_hours(1);
 
 /// Between two batches of one round.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -28,10 +28,9 @@ pub(super) async fn run(store: Store, settings: QueueSettings, stop: Cancellatio
         .is_some()
     {
         match stop.run_until_cancelled(round(&store, &settings)).await {
-            None => return,
+            None | Some(Err(StoreError::Closed)) => return,
             Some(Ok(0)) => (),
             Some(Ok(jobs)) => info!(jobs, "forgot old jobs"),
-            Some(Err(StoreError::Closed)) => return,
             Some(Err(error)) => warn!(%error, "forgetting old jobs"),
         }
         wait = PERIOD;

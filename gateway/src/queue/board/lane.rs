@@ -15,6 +15,7 @@ pub(crate) const WINDOW: usize = 64;
 pub(crate) type Key = (Reverse<i32>, i64, i64);
 
 /// A job that may be granted.
+#[allow(clippy::struct_field_names)] // The name of the column.
 #[derive(Debug, Clone)]
 pub(crate) struct Ready {
     pub(crate) id: i64,
@@ -32,7 +33,7 @@ pub(crate) struct Ready {
 /// What waits and runs of one service.
 #[derive(Debug, Default)]
 pub(crate) struct Lane {
-    ready: BTreeMap<Key, Ready>,
+    jobs: BTreeMap<Key, Ready>,
     /// Nothing that is ready waits in the database only.
     complete: bool,
     /// When the next delayed job becomes ready.
@@ -60,29 +61,29 @@ impl Ready {
 impl Lane {
     /// The job to be granted next.
     pub(crate) fn first(&self) -> Option<&Ready> {
-        self.ready.first_key_value().map(|(_, job)| job)
+        self.jobs.first_key_value().map(|(_, job)| job)
     }
 
     pub(crate) fn take_first(&mut self) -> Option<Ready> {
-        let job = self.ready.pop_first().map(|(_, job)| job)?;
+        let job = self.jobs.pop_first().map(|(_, job)| job)?;
         self.note_departure(job.id);
         Some(job)
     }
 
     /// Whether anything is ready, here or in the database.
     pub(crate) fn has_work(&self) -> bool {
-        !self.ready.is_empty() || !self.complete
+        !self.jobs.is_empty() || !self.complete
     }
 
     /// Takes a job in if the window has room for it; else the database keeps it for a refill.
     pub(crate) fn offer(&mut self, job: Ready) {
         let key = job.key();
         let is_early = self
-            .ready
+            .jobs
             .last_key_value()
             .is_some_and(|(last, _)| key < *last);
-        if is_early || (self.complete && self.ready.len() < WINDOW) {
-            self.ready.insert(key, job);
+        if is_early || (self.complete && self.jobs.len() < WINDOW) {
+            self.jobs.insert(key, job);
             self.trim();
         } else {
             self.left_to_database();
@@ -101,20 +102,20 @@ impl Lane {
 
     /// The job must not be granted from here.
     pub(crate) fn depart(&mut self, id: i64) {
-        self.ready.retain(|_, job| job.id != id);
+        self.jobs.retain(|_, job| job.id != id);
         self.note_departure(id);
     }
 
     /// Nothing of this service is left.
     pub(crate) fn forget(&mut self) {
-        self.ready.clear();
+        self.jobs.clear();
         self.next_due = None;
         self.left_to_database();
     }
 
     /// Whether a refill should be asked for now; if so it counts as begun.
     pub(crate) fn begin_refill(&mut self) -> bool {
-        if self.complete || self.refill.is_some() || self.ready.len() > WINDOW / 2 {
+        if self.complete || self.refill.is_some() || self.jobs.len() > WINDOW / 2 {
             return false;
         }
         self.refill = Some(Refill::default());
@@ -134,7 +135,7 @@ impl Lane {
         };
         for job in jobs {
             if !refill.departed.contains(&job.id) && !skip(job.id) {
-                self.ready.entry(job.key()).or_insert(job);
+                self.jobs.entry(job.key()).or_insert(job);
             }
         }
         self.complete = is_all && !refill.stale;
@@ -149,15 +150,9 @@ impl Lane {
         self.refill = None;
     }
 
-    /// Jobs in memory.
-    #[cfg(test)]
-    pub(crate) fn in_memory(&self) -> usize {
-        self.ready.len()
-    }
-
     fn trim(&mut self) {
-        while self.ready.len() > WINDOW {
-            self.ready.pop_last();
+        while self.jobs.len() > WINDOW {
+            self.jobs.pop_last();
             self.left_to_database();
         }
     }

@@ -16,7 +16,7 @@ use crate::queue::rows::{After, Finished, LeasedRow, Page};
 use crate::queue::timestamp;
 
 /// The longest that a poll is held back.
-const LONGEST_POLL: Duration = Duration::from_secs(60);
+const LONGEST_POLL: Duration = Duration::from_mins(1);
 
 /// Leases in one answer at most.
 const LEASES_PER_POLL: u32 = 64;
@@ -227,7 +227,7 @@ impl Dispatcher {
         self.board.drop_held(id, attempt);
         match after {
             After::Queued(job) if !self.board.held.contains_key(&id) => {
-                self.board.queued(&service, job, now_ms)
+                self.board.queued(&service, job, now_ms);
             }
             After::Queued(_) => (),
             After::Over | After::Repeated => self.board.left(&service, id),

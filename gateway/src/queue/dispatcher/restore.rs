@@ -39,7 +39,7 @@ pub(crate) fn known_nodes(db: &Connection) -> Result<Vec<Join>, StoreError> {
         match serde_json::from_str(&about) {
             Ok(about) => nodes.push(about),
             Err(error) => {
-                warn!(node = %name, %error, "what the node said of itself cannot be read; it joins again")
+                warn!(node = %name, %error, "what the node said of itself cannot be read; it joins again");
             }
         }
     }

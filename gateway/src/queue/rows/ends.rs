@@ -99,6 +99,7 @@ struct Current {
 ///
 /// The row alone decides, not what the dispatcher has in memory: a newer grant is in the row before its lease is
 /// sent, so that of two attempts only the newer one gets past here.
+#[allow(clippy::too_many_arguments)] // Each is a fact of its own that the row is held against.
 pub(crate) fn finish(
     db: &Connection,
     node: &str,

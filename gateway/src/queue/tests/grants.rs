@@ -160,7 +160,7 @@ async fn priority_goes_first_then_whoever_has_least_and_order_is_kept_within_a_s
     house.service("late", |_| ()).await;
     house
         .service("urgent", |service| {
-            service.edge.as_mut().unwrap().priority = Some(5)
+            service.edge.as_mut().unwrap().priority = Some(5);
         })
         .await;
     for number in 0..4 {
@@ -288,7 +288,7 @@ async fn a_lease_that_lapses_goes_to_another_node_and_the_late_result_is_refused
     assert_eq!(
         slow.heartbeat(&house, std::slice::from_ref(&first.attempt))
             .await,
-        [first.attempt.clone()]
+        vec![first.attempt.clone()]
     );
     let late = slow
         .succeed(
