@@ -47,7 +47,8 @@ pub(crate) fn serve(settings: &Settings) -> Result<(), ServeError> {
     let process_1 = Pid::this() == Pid::from_raw(1);
     let spawner = Spawner::prepare().map_err(ServeError::Prepare)?;
     // A script of the same user could otherwise attach to us and give itself another script's environment.
-    prctl::set_dumpable(false).map_err(ServeError::Prepare)?;
+    // Kernels always do it, emulators of a processor refuse.
+    let _ = prctl::set_dumpable(false);
     if !process_1 {
         prctl::set_child_subreaper(true).map_err(ServeError::Prepare)?;
     }
