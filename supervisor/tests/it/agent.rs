@@ -43,6 +43,9 @@ impl Supervisor {
             Path::new(env!("CARGO_BIN_EXE_spillway-supervisor")),
             &folder.path().join("s.sock"),
         );
+        if emulated() {
+            command = as_process_1(&command, &folder.path().join("scratch"));
+        }
         let child = command.stdin(Stdio::null()).spawn().unwrap();
         Self { child, folder }
     }
@@ -109,6 +112,33 @@ impl Drop for Supervisor {
             }
         }
     }
+}
+
+/// The same command as process 1 of a PID namespace: an emulator refuses to make an ordinary process a subreaper. The
+/// scratch folder is named, for as process 1 it would clean the machine's.
+fn as_process_1(command: &Command, scratch: &Path) -> Command {
+    if command.get_program() == "unshare" {
+        let mut same = Command::new("unshare");
+        same.args(command.get_args());
+        return same;
+    }
+    let mut wrapped = Command::new("unshare");
+    wrapped
+        .args(["--pid", "--fork", "--kill-child", "--mount-proc"])
+        .arg(command.get_program());
+    wrapped
+        .args(command.get_args())
+        .arg("--scratch")
+        .arg(scratch);
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            wrapped.env(name, value);
+        }
+    }
+    if let Some(folder) = command.get_current_dir() {
+        wrapped.current_dir(folder);
+    }
+    wrapped
 }
 
 /// A folder that everybody may use, as the agent makes them.

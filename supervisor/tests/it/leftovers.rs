@@ -81,6 +81,9 @@ fn many_invocations_leak_neither_descriptors_nor_processes() {
         served,
         u64::from(rounds.div_ceil(3) + (rounds - 2).div_ceil(3))
     );
+    if emulated() {
+        return; // The supervisor is itself a child there.
+    }
     let children = Command::new("ps")
         .args(["--ppid", &supervisor.pid().to_string(), "-o", "args="])
         .output()
@@ -128,6 +131,9 @@ fn an_ordinary_process_cleans_no_folder_that_it_was_not_told_to() {
 
 #[test]
 fn an_order_to_stop_takes_the_script_along() {
+    if emulated() {
+        return; // It is process 1 there, and tested as that.
+    }
     let mut supervisor = Supervisor::start();
     let mut agent = supervisor.connect();
     let mark = marker();
