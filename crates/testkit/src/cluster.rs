@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
@@ -23,6 +23,8 @@ pub struct ClusterOptions {
     pub gateway_flags: Vec<String>,
     /// One entry per agent.
     pub agents: Vec<AgentOptions>,
+    /// The engine all agents use, with its address; the machine's own when absent.
+    pub engine: Option<(Engine, String)>,
 }
 
 /// How an agent is started.
@@ -65,7 +67,10 @@ impl Cluster {
     /// A cluster as described.
     pub async fn with(options: ClusterOptions) -> Result<Self> {
         let id = uuid::Uuid::new_v4().simple().to_string()[..12].to_owned();
-        let engine = Engine::connect().await?;
+        let engine = match &options.engine {
+            Some((engine, _)) => engine.clone(),
+            None => Engine::connect().await?,
+        };
         let image = engine.busybox(&format!("spillway-test/{id}:1")).await?;
         let folder = tempfile::Builder::new().prefix("spillway-test-").tempdir()?;
         let (api_port, s3_port) = (free_port()?, free_port()?);
@@ -159,6 +164,9 @@ impl Cluster {
             "--container-label".to_owned(),
             format!("{LABEL}={}", self.id),
         ];
+        if let Some((_, address)) = &self.options.engine {
+            arguments.extend(["--docker".to_owned(), address.clone()]);
+        }
         arguments.extend(self.options.agents.get(number).cloned().unwrap_or_default().flags);
         Process::start(&format!("agent-{number}"), &binary("spillway-agent")?, &arguments, self.folder.path())
     }

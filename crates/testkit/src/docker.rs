@@ -39,6 +39,11 @@ impl Engine {
         Ok(Self { docker })
     }
 
+    /// Any engine.
+    pub fn from_client(docker: Docker) -> Self {
+        Self { docker }
+    }
+
     /// The API client.
     pub fn docker(&self) -> &Docker {
         &self.docker

@@ -19,6 +19,7 @@ mod binaries;
 mod client;
 mod cluster;
 mod docker;
+mod dockerd;
 mod process;
 mod service;
 
@@ -26,6 +27,7 @@ pub use binaries::{binary, supervisor};
 pub use client::Client;
 pub use cluster::{AgentOptions, Cluster, ClusterOptions};
 pub use docker::{Engine, TestImage};
+pub use dockerd::PrivateDockerd;
 pub use process::{Memory, Process};
 pub use service::ServiceSpec;
 

@@ -30,6 +30,19 @@ pub struct Memory {
     pub peak_resident: u64,
 }
 
+impl Memory {
+    /// Memory of any process.
+    pub fn of(pid: u32) -> Result<Self> {
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+        Ok(Self {
+            resident: kib(&status, "VmRSS:"),
+            proportional: kib(&rollup, "Pss:"),
+            peak_resident: kib(&status, "VmHWM:"),
+        })
+    }
+}
+
 impl Process {
     /// Starts the program; what it prints is appended to `<folder>/<name>.log`.
     pub fn start(name: &str, program: &Path, arguments: &[String], folder: &Path) -> Result<Self> {
@@ -89,14 +102,7 @@ impl Process {
 
     /// Its memory at this moment.
     pub fn memory(&self) -> Result<Memory> {
-        let pid = self.pid()?;
-        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-        Ok(Memory {
-            resident: kib(&status, "VmRSS:"),
-            proportional: kib(&rollup, "Pss:"),
-            peak_resident: kib(&status, "VmHWM:"),
-        })
+        Memory::of(self.pid()?)
     }
 
     /// CPU time used so far.
