@@ -11,21 +11,28 @@ use crate::stage::Stage;
 use crate::warm;
 
 pub(crate) async fn measure(stage: &mut Stage) -> Result<Vec<Row>> {
-    let service = ServiceSpec::new("bench-cold", &warm::script()).with("edge.reuse", false).with("cpu", "1");
+    let service = ServiceSpec::new("bench-cold", &warm::script())
+        .with("edge.reuse", false)
+        .with("cpu", "1");
     stage.cluster.apply(&service).await?;
     let count = stage.few();
     let out = stage.folder("cold")?;
     let holder = floors::holder(stage).await?;
     let bundle = Bundle::make(stage).await?;
     let (mut script, mut visible) = (Samples::default(), Samples::default());
-    let (mut default, mut joined, mut runc) = (Samples::default(), Samples::default(), Samples::default());
+    let (mut default, mut joined, mut runc) =
+        (Samples::default(), Samples::default(), Samples::default());
     // In turn, so that whatever else the machine does meets all of them.
     for number in 0..count {
         let trip = warm::trip(stage, "bench-cold", number, 64).await?;
         script.push(trip.answered_to_script);
         visible.push(trip.answered_to_visible);
         default.push(floors::live(stage, &Recipe::Default, &out).await?.to_script);
-        joined.push(floors::live(stage, &Recipe::Joined(holder.clone()), &out).await?.to_script);
+        joined.push(
+            floors::live(stage, &Recipe::Joined(holder.clone()), &out)
+                .await?
+                .to_script,
+        );
         runc.push(bundle.run(number)?.to_script);
     }
     floors::remove(stage, &holder).await?;
@@ -35,11 +42,18 @@ pub(crate) async fn measure(stage: &mut Stage) -> Result<Vec<Row>> {
         Row::new("1.cold.script", 1, to_script, "ms", &script)
             .against("Docker default create + start", &default)
             .aiming_at(Bound::Times(0.5), Some(Bound::Times(0.4))),
-        Row::new("1.cold.script.joined", 1, to_script, "ms", &script).against("Docker joined create + start", &joined),
+        Row::new("1.cold.script.joined", 1, to_script, "ms", &script)
+            .against("Docker joined create + start", &joined),
         Row::new("1.cold.script.runc", 1, to_script, "ms", &script)
             .against("runc run, Docker's seccomp profile", &runc)
             .aiming_at(Bound::Times(1.7), None),
-        Row::new("1.cold.visible", 1, "upload acknowledged → output visible, new container", "ms", &visible)
-            .against("Docker default create + start", &default),
+        Row::new(
+            "1.cold.visible",
+            1,
+            "upload acknowledged → output visible, new container",
+            "ms",
+            &visible,
+        )
+        .against("Docker default create + start", &default),
     ])
 }

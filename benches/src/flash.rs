@@ -27,21 +27,36 @@ pub(crate) struct Written {
 
 impl Written {
     pub(crate) fn minus(self, before: Self) -> Self {
-        Self { kib: self.kib - before.kib, flushes: self.flushes - before.flushes }
+        Self {
+            kib: self.kib - before.kib,
+            flushes: self.flushes - before.flushes,
+        }
     }
 
     #[allow(clippy::cast_precision_loss)] // A count of jobs.
     fn per(self, count: usize) -> Self {
-        Self { kib: self.kib / count as f64, flushes: self.flushes / count as f64 }
+        Self {
+            kib: self.kib / count as f64,
+            flushes: self.flushes / count as f64,
+        }
     }
 }
 
 impl Disk {
     pub(crate) fn of(folder: &Path) -> Result<Self> {
-        let output = std::process::Command::new("df").args(["--output=source"]).arg(folder).output()?;
+        let output = std::process::Command::new("df")
+            .args(["--output=source"])
+            .arg(folder)
+            .output()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let device = text.lines().nth(1).and_then(|line| line.strip_prefix("/dev/")).context("the folder is on no disk")?;
-        Ok(Self { device: device.to_owned() })
+        let device = text
+            .lines()
+            .nth(1)
+            .and_then(|line| line.strip_prefix("/dev/"))
+            .context("the folder is on no disk")?;
+        Ok(Self {
+            device: device.to_owned(),
+        })
     }
 
     /// Everything written so far, by anybody: `/proc/diskstats` (fields 10 and 19 of the kernel's documentation
@@ -54,8 +69,15 @@ impl Disk {
             .map(|line| line.split_whitespace().collect::<Vec<_>>())
             .find(|fields| fields.get(2) == Some(&self.device.as_str()))
             .with_context(|| format!("{} is not in /proc/diskstats", self.device))?;
-        let field = |place: usize| fields.get(place).and_then(|field| field.parse::<f64>().ok());
-        Ok(Written { kib: field(9).context("sectors written")? / 2.0, flushes: field(18).unwrap_or(f64::NAN) })
+        let field = |place: usize| {
+            fields
+                .get(place)
+                .and_then(|field| field.parse::<f64>().ok())
+        };
+        Ok(Written {
+            kib: field(9).context("sectors written")? / 2.0,
+            flushes: field(18).unwrap_or(f64::NAN),
+        })
     }
 }
 
@@ -68,54 +90,129 @@ pub(crate) async fn measure(stage: &mut Stage) -> Result<Vec<Row>> {
     let disk = Disk::of(stage.scratch.path())?;
     let warm_count = stage.samples.max(100);
     let cold_count = stage.few();
-    let alone = jobs(stage, &disk, &ServiceSpec::new("bench-alone", &warm::script()), warm_count / 2, 1).await?;
-    let together = jobs(stage, &disk, &ServiceSpec::new("bench-together", &warm::script()), warm_count * 2, 32).await?;
+    let alone = jobs(
+        stage,
+        &disk,
+        &ServiceSpec::new("bench-alone", &warm::script()),
+        warm_count / 2,
+        1,
+    )
+    .await?;
+    let together = jobs(
+        stage,
+        &disk,
+        &ServiceSpec::new("bench-together", &warm::script()),
+        warm_count * 2,
+        32,
+    )
+    .await?;
     let cold_service = ServiceSpec::new("bench-fresh", &warm::script()).with("edge.reuse", false);
     let cold = jobs(stage, &disk, &cold_service, cold_count, 1).await?;
 
     let before = disk.read()?;
     for _ in 0..cold_count {
         let output = tokio::process::Command::new("docker")
-            .args(["run", "--rm", "--label", "spillway.test=bench", &stage.image.reference, "true"])
+            .args([
+                "run",
+                "--rm",
+                "--label",
+                "spillway.test=bench",
+                &stage.image.reference,
+                "true",
+            ])
             .output()
             .await?;
-        anyhow::ensure!(output.status.success(), "docker run: {}", String::from_utf8_lossy(&output.stderr));
+        anyhow::ensure!(
+            output.status.success(),
+            "docker run: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     let floor = disk.read()?.minus(before).per(cold_count);
     let (kib, flushes) = (Samples::one(floor.kib), Samples::one(floor.flushes));
     let run = "docker run --rm of true";
     let one = |value| Samples::one(value);
     Ok(vec![
-        Row::new("8.warm.bytes", 8, "written per warm job, many at a time", "KiB", &one(together.kib))
-            .against(run, &kib)
-            .aiming_at(Bound::AtMost(4.0), Some(Bound::AtMost(0.6))),
-        Row::new("8.warm.flushes", 8, "cache flushes per warm job, many at a time", "", &one(together.flushes))
-            .against(run, &flushes)
-            .aiming_at(Bound::AtMost(0.1), Some(Bound::AtMost(0.03))),
-        Row::new("8.alone.bytes", 8, "written per warm job, one at a time", "KiB", &one(alone.kib)).against(run, &kib),
-        Row::new("8.alone.flushes", 8, "cache flushes per warm job, one at a time", "", &one(alone.flushes)).against(run, &flushes),
-        Row::new("8.cold.bytes", 8, "written per job in a new container", "KiB", &one(cold.kib))
-            .against(run, &kib)
-            .aiming_at(Bound::Times(0.5), None),
-        Row::new("8.cold.flushes", 8, "cache flushes per job in a new container", "", &one(cold.flushes))
-            .against(run, &flushes)
-            .aiming_at(Bound::Times(0.5), None),
+        Row::new(
+            "8.warm.bytes",
+            8,
+            "written per warm job, many at a time",
+            "KiB",
+            &one(together.kib),
+        )
+        .against(run, &kib)
+        .aiming_at(Bound::AtMost(4.0), Some(Bound::AtMost(0.6))),
+        Row::new(
+            "8.warm.flushes",
+            8,
+            "cache flushes per warm job, many at a time",
+            "",
+            &one(together.flushes),
+        )
+        .against(run, &flushes)
+        .aiming_at(Bound::AtMost(0.1), Some(Bound::AtMost(0.03))),
+        Row::new(
+            "8.alone.bytes",
+            8,
+            "written per warm job, one at a time",
+            "KiB",
+            &one(alone.kib),
+        )
+        .against(run, &kib),
+        Row::new(
+            "8.alone.flushes",
+            8,
+            "cache flushes per warm job, one at a time",
+            "",
+            &one(alone.flushes),
+        )
+        .against(run, &flushes),
+        Row::new(
+            "8.cold.bytes",
+            8,
+            "written per job in a new container",
+            "KiB",
+            &one(cold.kib),
+        )
+        .against(run, &kib)
+        .aiming_at(Bound::Times(0.5), None),
+        Row::new(
+            "8.cold.flushes",
+            8,
+            "cache flushes per job in a new container",
+            "",
+            &one(cold.flushes),
+        )
+        .against(run, &flushes)
+        .aiming_at(Bound::Times(0.5), None),
     ])
 }
 
 /// Runs `count` jobs, `at_once` uploads in flight, and returns what was written for each.
-async fn jobs(stage: &Stage, disk: &Disk, service: &ServiceSpec, count: usize, at_once: usize) -> Result<Written> {
+async fn jobs(
+    stage: &Stage,
+    disk: &Disk,
+    service: &ServiceSpec,
+    count: usize,
+    at_once: usize,
+) -> Result<Written> {
     let cluster = &stage.cluster;
     cluster.apply(service).await?;
-    cluster.put(&format!("{}/in/first", service.name), "x").await?;
+    cluster
+        .put(&format!("{}/in/first", service.name), "x")
+        .await?;
     cluster.wait_for_jobs(&service.name, 1).await?;
     let before = disk.read()?;
     let began = Instant::now();
     futures::stream::iter(0..count)
         .map(|number| async move {
-            cluster.put(&format!("{}/in/{number}", service.name), vec![b'x'; 64]).await?;
+            cluster
+                .put(&format!("{}/in/{number}", service.name), vec![b'x'; 64])
+                .await?;
             if at_once == 1 {
-                cluster.wait_for(&format!("{}/out/{number}", service.name)).await?;
+                cluster
+                    .wait_for(&format!("{}/out/{number}", service.name))
+                    .await?;
             }
             anyhow::Ok(())
         })
@@ -124,8 +221,13 @@ async fn jobs(stage: &Stage, disk: &Disk, service: &ServiceSpec, count: usize, a
         .await
         .into_iter()
         .collect::<Result<Vec<()>>>()?;
-    cluster.wait_for_jobs_within(&service.name, count + 1, PATIENCE * 3).await?;
-    anyhow::ensure!(began.elapsed().as_secs() < 600, "the jobs took too long to say anything about each");
+    cluster
+        .wait_for_jobs_within(&service.name, count + 1, PATIENCE * 3)
+        .await?;
+    anyhow::ensure!(
+        began.elapsed().as_secs() < 600,
+        "the jobs took too long to say anything about each"
+    );
     let written = disk.read()?.minus(before).per(count);
     cluster.delete_service(&service.name).await?;
     Ok(written)

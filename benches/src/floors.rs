@@ -7,7 +7,8 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig};
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions, WaitContainerOptions,
+    CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
+    WaitContainerOptions,
 };
 use futures::StreamExt;
 
@@ -48,7 +49,10 @@ pub(crate) async fn live(stage: &Stage, recipe: &Recipe, out: &Path) -> Result<L
         },
         log_config: match recipe {
             Recipe::Default => None,
-            Recipe::Joined(_) => Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None }),
+            Recipe::Joined(_) => Some(HostConfigLogConfig {
+                typ: Some("none".to_owned()),
+                config: None,
+            }),
         },
         ..HostConfig::default()
     };
@@ -62,16 +66,29 @@ pub(crate) async fn live(stage: &Stage, recipe: &Recipe, out: &Path) -> Result<L
     };
     let began_us = now_us();
     let began = Instant::now();
-    let id = docker.create_container(Some(CreateContainerOptionsBuilder::default().build()), body).await?.id;
-    docker.start_container(&id, None::<StartContainerOptions>).await?;
+    let id = docker
+        .create_container(Some(CreateContainerOptionsBuilder::default().build()), body)
+        .await?
+        .id;
+    docker
+        .start_container(&id, None::<StartContainerOptions>)
+        .await?;
     let mut wait = docker.wait_container(&id, None::<WaitContainerOptions>);
     while let Some(end) = wait.next().await {
         end.context("a floor's container")?;
     }
-    docker.remove_container(&id, Some(RemoveContainerOptionsBuilder::default().force(true).build())).await?;
+    docker
+        .remove_container(
+            &id,
+            Some(RemoveContainerOptionsBuilder::default().force(true).build()),
+        )
+        .await?;
     let whole = began.elapsed().as_secs_f64() * 1e3;
     let stamp = read_stamp(&wait_for_file(&out.join(file)).await?)?;
-    Ok(Life { to_script: (stamp - began_us) / 1e3, whole })
+    Ok(Life {
+        to_script: (stamp - began_us) / 1e3,
+        whole,
+    })
 }
 
 /// A sleeping container to join.
@@ -84,15 +101,24 @@ pub(crate) async fn holder(stage: &Stage) -> Result<String> {
         ..ContainerCreateBody::default()
     };
     let docker = stage.engine.docker();
-    let id = docker.create_container(Some(CreateContainerOptionsBuilder::default().build()), body).await?.id;
-    docker.start_container(&id, None::<StartContainerOptions>).await?;
+    let id = docker
+        .create_container(Some(CreateContainerOptionsBuilder::default().build()), body)
+        .await?
+        .id;
+    docker
+        .start_container(&id, None::<StartContainerOptions>)
+        .await?;
     Ok(id)
 }
 
 /// Removes it.
 pub(crate) async fn remove(stage: &Stage, id: &str) -> Result<()> {
     let options = RemoveContainerOptionsBuilder::default().force(true).build();
-    Ok(stage.engine.docker().remove_container(id, Some(options)).await?)
+    Ok(stage
+        .engine
+        .docker()
+        .remove_container(id, Some(options))
+        .await?)
 }
 
 /// fork + exec + wait of the shell, in milliseconds.
@@ -100,7 +126,9 @@ pub(crate) fn fork_exec(samples: usize) -> Result<Samples> {
     (0..samples)
         .map(|_| {
             let began = Instant::now();
-            std::process::Command::new("/bin/busybox").args(["sh", "-c", ":"]).status()?;
+            std::process::Command::new("/bin/busybox")
+                .args(["sh", "-c", ":"])
+                .status()?;
             Ok(began.elapsed().as_secs_f64() * 1e3)
         })
         .collect()

@@ -15,7 +15,10 @@ const SETTLE: std::time::Duration = std::time::Duration::from_secs(10);
 
 pub(crate) async fn measure(stage: &mut Stage) -> Result<Vec<Row>> {
     for number in 0..SERVICES {
-        stage.cluster.apply(&ServiceSpec::new(&format!("bench-idle-{number}"), "true")).await?;
+        stage
+            .cluster
+            .apply(&ServiceSpec::new(&format!("bench-idle-{number}"), "true"))
+            .await?;
     }
     // They have worked before they rest.
     stage.cluster.put("bench-idle-0/in/x", "x").await?;
@@ -29,29 +32,79 @@ pub(crate) async fn measure(stage: &mut Stage) -> Result<Vec<Row>> {
     let seconds = stage.idle.as_secs_f64();
     let mut rows = Vec::new();
     let floor = Memory::of(dockerd)?;
-    for (place, (name, process)) in [("agent", &stage.cluster.agents[0]), ("gateway", &stage.cluster.gateway)].into_iter().enumerate() {
+    for (place, (name, process)) in [
+        ("agent", &stage.cluster.agents[0]),
+        ("gateway", &stage.cluster.gateway),
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let memory = process.memory()?;
-        let (cpu, wakeups) = (after.0[place].0 - before.0[place].0, after.0[place].1 - before.0[place].1);
-        let limit = if name == "agent" { (8.0, 4.0) } else { (12.0, 12.0) };
-        let row = |id: &str, what: &str, unit, value| Row::new(&format!("6.idle.{name}.{id}"), 6, &format!("{name}, idle: {what}"), unit, &Samples::one(value));
-        rows.push(
-            row("pss", "proportional memory", "MiB", mib(memory.proportional))
-                .against("dockerd", &Samples::one(mib(floor.proportional)))
-                .aiming_at(Bound::AtMost(limit.0), Some(Bound::AtMost(limit.1))),
+        let (cpu, wakeups) = (
+            after.0[place].0 - before.0[place].0,
+            after.0[place].1 - before.0[place].1,
         );
-        rows.push(row("rss", "resident memory", "MiB", mib(memory.resident)).against("dockerd", &Samples::one(mib(floor.resident))));
-        rows.push(row("cpu", "CPU", "% of a core", cpu / seconds * 100.0).aiming_at(Bound::AtMost(0.1), Some(Bound::AtMost(0.02))));
-        rows.push(row("wakeups", "wake-ups", "/s", wakeups / seconds).aiming_at(Bound::AtMost(5.0), Some(Bound::AtMost(1.0))));
+        let limit = if name == "agent" {
+            (8.0, 4.0)
+        } else {
+            (12.0, 12.0)
+        };
+        let row = |id: &str, what: &str, unit, value| {
+            Row::new(
+                &format!("6.idle.{name}.{id}"),
+                6,
+                &format!("{name}, idle: {what}"),
+                unit,
+                &Samples::one(value),
+            )
+        };
+        rows.push(
+            row(
+                "pss",
+                "proportional memory",
+                "MiB",
+                mib(memory.proportional),
+            )
+            .against("dockerd", &Samples::one(mib(floor.proportional)))
+            .aiming_at(Bound::AtMost(limit.0), Some(Bound::AtMost(limit.1))),
+        );
+        rows.push(
+            row("rss", "resident memory", "MiB", mib(memory.resident))
+                .against("dockerd", &Samples::one(mib(floor.resident))),
+        );
+        rows.push(
+            row("cpu", "CPU", "% of a core", cpu / seconds * 100.0)
+                .aiming_at(Bound::AtMost(0.1), Some(Bound::AtMost(0.02))),
+        );
+        rows.push(
+            row("wakeups", "wake-ups", "/s", wakeups / seconds)
+                .aiming_at(Bound::AtMost(5.0), Some(Bound::AtMost(1.0))),
+        );
     }
     let minutes = seconds / 60.0;
     let written = after.1.minus(before.1);
     rows.push(
-        Row::new("8.idle.bytes", 8, "written to the disk per idle minute, whole machine", "KiB", &Samples::one(written.kib / minutes))
-            .aiming_at(Bound::AtMost(64.0 / 60.0), None),
+        Row::new(
+            "8.idle.bytes",
+            8,
+            "written to the disk per idle minute, whole machine",
+            "KiB",
+            &Samples::one(written.kib / minutes),
+        )
+        .aiming_at(Bound::AtMost(64.0 / 60.0), None),
     );
-    rows.push(Row::new("8.idle.flushes", 8, "cache flushes per idle minute, whole machine", "", &Samples::one(written.flushes / minutes)));
+    rows.push(Row::new(
+        "8.idle.flushes",
+        8,
+        "cache flushes per idle minute, whole machine",
+        "",
+        &Samples::one(written.flushes / minutes),
+    ));
     for number in 0..SERVICES {
-        stage.cluster.delete_service(&format!("bench-idle-{number}")).await?;
+        stage
+            .cluster
+            .delete_service(&format!("bench-idle-{number}"))
+            .await?;
     }
     Ok(rows)
 }
@@ -66,13 +119,15 @@ fn counters(stage: &Stage) -> Result<[(f64, f64); 2]> {
 }
 
 fn pid_of(name: &str) -> Option<u32> {
-    std::fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
-        let pid = entry.file_name().to_str()?.parse().ok()?;
-        let comm = std::fs::read_to_string(entry.path().join("comm")).ok()?;
-        (comm.trim() == name).then_some(pid)
-    })
+    std::fs::read_dir("/proc")
+        .ok()?
+        .flatten()
+        .find_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            let comm = std::fs::read_to_string(entry.path().join("comm")).ok()?;
+            (comm.trim() == name).then_some(pid)
+        })
 }
-
 
 #[allow(clippy::cast_precision_loss)] // Memory sizes are far below 2^52.
 fn mib(bytes: u64) -> f64 {

@@ -9,7 +9,10 @@ pub(crate) async fn describe() -> Result<Value> {
     let version = engine.docker().version().await?;
     let info = engine.docker().info().await?;
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("\t: unknown");
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .unwrap_or("\t: unknown");
     Ok(json!({
         "id": "machine",
         "cpu": model.trim_start_matches(['\t', ' ', ':']),

@@ -59,7 +59,11 @@ const MEASUREMENTS: &[(&str, Measurement)] = &[
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: starting: {error}");
@@ -79,7 +83,12 @@ async fn run(arguments: &Arguments) -> Result<()> {
     let mut stage = Stage::build(arguments.samples, arguments.idle_seconds).await?;
     let mut rows = Vec::new();
     for (name, measure) in MEASUREMENTS {
-        if !arguments.only.is_empty() && !arguments.only.iter().any(|only| name.contains(only.as_str())) {
+        if !arguments.only.is_empty()
+            && !arguments
+                .only
+                .iter()
+                .any(|only| name.contains(only.as_str()))
+        {
             continue;
         }
         eprintln!("measuring: {name} …");

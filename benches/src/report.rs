@@ -49,7 +49,13 @@ pub(crate) enum Bound {
 }
 
 impl Row {
-    pub(crate) fn new(id: &str, figure: u8, name: &str, unit: &'static str, samples: &Samples) -> Self {
+    pub(crate) fn new(
+        id: &str,
+        figure: u8,
+        name: &str,
+        unit: &'static str,
+        samples: &Samples,
+    ) -> Self {
         Self {
             id: id.to_owned(),
             figure,
@@ -68,7 +74,11 @@ impl Row {
     /// Puts the floor beside it.
     pub(crate) fn against(mut self, name: &str, floor: &Samples) -> Self {
         self.ratio = Some(self.p50 / floor.p50());
-        self.floor = Some(Floor { name: name.to_owned(), p50: floor.p50(), p99: floor.p99() });
+        self.floor = Some(Floor {
+            name: name.to_owned(),
+            p50: floor.p50(),
+            p99: floor.p99(),
+        });
         self
     }
 
@@ -101,8 +111,12 @@ impl Row {
 #[allow(clippy::print_stdout)] // This is the program's output.
 pub(crate) fn print(rows: &[Row]) {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["id", "what", "p50", "p99", "unit", "floor", "p50", "p99", "ratio", "aim", "met"]);
+    table
+        .load_preset(presets::UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header([
+        "id", "what", "p50", "p99", "unit", "floor", "p50", "p99", "ratio", "aim", "met",
+    ]);
     for row in rows {
         let floor = row.floor.as_ref();
         table.add_row([
@@ -114,9 +128,12 @@ pub(crate) fn print(rows: &[Row]) {
             floor.map_or(String::new(), |floor| floor.name.clone()),
             floor.map_or(String::new(), |floor| number(floor.p50)),
             floor.map_or(String::new(), |floor| number(floor.p99)),
-            row.ratio.map_or(String::new(), |ratio| format!("{ratio:.2} ×")),
+            row.ratio
+                .map_or(String::new(), |ratio| format!("{ratio:.2} ×")),
             row.aim.clone().unwrap_or_default(),
-            row.met.map_or("", |met| if met { "yes" } else { "no" }).to_owned(),
+            row.met
+                .map_or("", |met| if met { "yes" } else { "no" })
+                .to_owned(),
         ]);
     }
     println!("{table}");
@@ -124,12 +141,16 @@ pub(crate) fn print(rows: &[Row]) {
 
 /// The rows for programs: one array, the machine's row last.
 pub(crate) fn write(path: &Path, rows: &[Row], machine: &Value) -> Result<()> {
-    let mut all: Vec<Value> = rows.iter().map(serde_json::to_value).collect::<Result<_, _>>()?;
+    let mut all: Vec<Value> = rows
+        .iter()
+        .map(serde_json::to_value)
+        .collect::<Result<_, _>>()?;
     all.push(machine.clone());
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    std::fs::write(path, serde_json::to_string_pretty(&all)? + "\n").with_context(|| path.display().to_string())
+    std::fs::write(path, serde_json::to_string_pretty(&all)? + "\n")
+        .with_context(|| path.display().to_string())
 }
 
 fn number(value: f64) -> String {

@@ -47,19 +47,35 @@ impl Bundle {
             .stdin(Stdio::null())
             .output()
             .context("running runc")?;
-        ensure!(output.status.success(), "runc: {}", String::from_utf8_lossy(&output.stderr));
+        ensure!(
+            output.status.success(),
+            "runc: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let whole = began.elapsed().as_secs_f64() * 1e3;
         let stamped = read_stamp(&std::fs::read_to_string(self.out.join("stamp"))?)?;
-        Ok(floors::Life { to_script: (stamped - began_us) / 1e3, whole })
+        Ok(floors::Life {
+            to_script: (stamped - began_us) / 1e3,
+            whole,
+        })
     }
 }
 
 fn configuration(container: &str, out: &Path) -> Result<Value> {
-    let found = ["/run/docker/containerd/daemon", "/run/containerd", "/var/run/docker/containerd/daemon"]
-        .iter()
-        .map(|root| Path::new(root).join("io.containerd.runtime.v2.task/moby").join(container).join("config.json"))
-        .find(|path| path.is_file())
-        .context("the OCI configuration of a running container is not where Docker usually keeps it")?;
+    let found = [
+        "/run/docker/containerd/daemon",
+        "/run/containerd",
+        "/var/run/docker/containerd/daemon",
+    ]
+    .iter()
+    .map(|root| {
+        Path::new(root)
+            .join("io.containerd.runtime.v2.task/moby")
+            .join(container)
+            .join("config.json")
+    })
+    .find(|path| path.is_file())
+    .context("the OCI configuration of a running container is not where Docker usually keeps it")?;
     let mut config: Value = serde_json::from_slice(&std::fs::read(found)?)?;
     config["root"] = json!({ "path": "rootfs" });
     config["process"]["terminal"] = json!(false);
@@ -69,8 +85,7 @@ fn configuration(container: &str, out: &Path) -> Result<Value> {
         config.remove("hooks");
     }
     config["linux"]["cgroupsPath"] = json!("/spillway-bench-runc");
-    config["linux"]["namespaces"] =
-        json!([{ "type": "mount" }, { "type": "uts" }, { "type": "ipc" }, { "type": "pid" }, { "type": "network" }]);
+    config["linux"]["namespaces"] = json!([{ "type": "mount" }, { "type": "uts" }, { "type": "ipc" }, { "type": "pid" }, { "type": "network" }]);
     if let Some(mounts) = config["mounts"].as_array_mut() {
         // Files of the daemon (hosts, resolv.conf …) are gone with the container they belonged to.
         mounts.retain(|mount| mount["type"] != "bind");

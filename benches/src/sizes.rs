@@ -23,7 +23,13 @@ pub(crate) async fn measure(stage: &mut Stage) -> Result<Vec<Row>> {
     ] {
         #[allow(clippy::cast_precision_loss)] // Sizes of files are far below 2^52.
         let size = std::fs::metadata(&path)?.len() as f64 / MEGA;
-        let row = Row::new(&format!("6.size.{name}"), 6, &format!("size of the binary {name}"), "MB", &Samples::one(size));
+        let row = Row::new(
+            &format!("6.size.{name}"),
+            6,
+            &format!("size of the binary {name}"),
+            "MB",
+            &Samples::one(size),
+        );
         rows.push(match limit {
             Some(limit) => row.aiming_at(Bound::AtMost(limit), None),
             None => row,
@@ -31,13 +37,26 @@ pub(crate) async fn measure(stage: &mut Stage) -> Result<Vec<Row>> {
         let mut start = Samples::default();
         for _ in 0..stage.few() {
             let began = Instant::now();
-            let status = std::process::Command::new(&path).arg("--version").stdout(std::process::Stdio::null()).status()?;
+            let status = std::process::Command::new(&path)
+                .arg("--version")
+                .stdout(std::process::Stdio::null())
+                .status()?;
             anyhow::ensure!(status.success(), "{} --version: {status}", path.display());
             start.push(began.elapsed().as_secs_f64() * 1e3);
         }
-        let row = Row::new(&format!("6.start.{name}"), 6, &format!("{name} --version"), "ms", &start)
-            .against("fork + exec of the shell", &fork);
-        rows.push(if name == "agent" { row.aiming_at(Bound::AtMost(30.0), None) } else { row });
+        let row = Row::new(
+            &format!("6.start.{name}"),
+            6,
+            &format!("{name} --version"),
+            "ms",
+            &start,
+        )
+        .against("fork + exec of the shell", &fork);
+        rows.push(if name == "agent" {
+            row.aiming_at(Bound::AtMost(30.0), None)
+        } else {
+            row
+        });
     }
     Ok(rows)
 }

@@ -31,7 +31,9 @@ impl Stage {
             cluster: Cluster::start().await?,
             engine,
             image,
-            scratch: tempfile::Builder::new().prefix("spillway-bench-").tempdir()?,
+            scratch: tempfile::Builder::new()
+                .prefix("spillway-bench-")
+                .tempdir()?,
             samples,
             idle: Duration::from_secs(idle_seconds),
             failed: Vec::new(),
@@ -53,7 +55,9 @@ impl Stage {
     }
 
     pub(crate) async fn finish(self) -> Result<()> {
-        self.engine.remove_containers("spillway.test", "bench").await?;
+        self.engine
+            .remove_containers("spillway.test", "bench")
+            .await?;
         self.image.remove().await;
         self.cluster.finish().await
     }
@@ -61,7 +65,9 @@ impl Stage {
 
 /// The wall clock in microseconds since 1970: scripts in containers read the same one.
 pub(crate) fn now_us() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64() * 1e6)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0.0, |time| time.as_secs_f64() * 1e6)
 }
 
 /// Shell words that write the time of their execution, without starting a program, to the file.
@@ -71,7 +77,10 @@ pub(crate) fn stamp(file: &str) -> String {
 
 /// What [`stamp`] wrote, in microseconds since 1970.
 pub(crate) fn read_stamp(text: &str) -> Result<f64> {
-    let seconds: f64 = text.trim().parse().with_context(|| format!("a time, not {text:?}"))?;
+    let seconds: f64 = text
+        .trim()
+        .parse()
+        .with_context(|| format!("a time, not {text:?}"))?;
     Ok(seconds * 1e6)
 }
 

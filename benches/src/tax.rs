@@ -13,14 +13,19 @@ const MEGABYTE: usize = 1_000_000;
 
 pub(crate) async fn measure(stage: &mut Stage) -> Result<Vec<Row>> {
     let script = r#"cat "$INPUT_FILE_PATH" > "$TMP_OUTPUT_DIR/${INPUT_FILE_PATH##*/}""#;
-    stage.cluster.apply(&ServiceSpec::new("bench-tax", script).with("cpu", "1")).await?;
+    stage
+        .cluster
+        .apply(&ServiceSpec::new("bench-tax", script).with("cpu", "1"))
+        .await?;
     let folder = stage.folder("tax")?;
     std::fs::write(folder.join("input"), vec![b'x'; MEGABYTE])?;
     let plain = || -> Result<f64> {
         let began = Instant::now();
         std::fs::copy(folder.join("input"), folder.join("staged"))?;
         let script = format!("cat {0}/staged > {0}/made", folder.display());
-        std::process::Command::new("/bin/busybox").args(["sh", "-c", &script]).status()?;
+        std::process::Command::new("/bin/busybox")
+            .args(["sh", "-c", &script])
+            .status()?;
         std::fs::copy(folder.join("made"), folder.join("output"))?;
         Ok(began.elapsed().as_secs_f64() * 1e3)
     };
@@ -35,16 +40,25 @@ pub(crate) async fn measure(stage: &mut Stage) -> Result<Vec<Row>> {
     }
     stage.cluster.delete_service("bench-tax").await?;
     Ok(vec![
-        Row::new("11.tax", 11, "1 MB uploaded → its result visible, warm container", "ms", &job)
-            .against("cp + fork + cp, nothing durable", &floor)
-            .aiming_at(Bound::Times(3.0), Some(Bound::Times(1.3))),
+        Row::new(
+            "11.tax",
+            11,
+            "1 MB uploaded → its result visible, warm container",
+            "ms",
+            &job,
+        )
+        .against("cp + fork + cp, nothing durable", &floor)
+        .aiming_at(Bound::Times(3.0), Some(Bound::Times(1.3))),
     ])
 }
 
 /// Milliseconds from the answer of the upload until its result is visible.
 async fn arrival(stage: &Stage, number: usize) -> Result<f64> {
     use spillway_storage::{ObjectPath, Storage};
-    stage.cluster.put(&format!("bench-tax/in/{number}"), vec![b'x'; MEGABYTE]).await?;
+    stage
+        .cluster
+        .put(&format!("bench-tax/in/{number}"), vec![b'x'; MEGABYTE])
+        .await?;
     let answered = Instant::now();
     let output = ObjectPath::new("bench-tax", format!("out/{number}"));
     while stage.cluster.s3().head(&output).await?.is_none() {

@@ -34,16 +34,26 @@ pub(crate) async fn trip(stage: &Stage, service: &str, number: usize, size: usiz
     let content = vec![b'x'; size];
     let began_us = now_us();
     let began = Instant::now();
-    stage.cluster.put(&format!("{service}/in/{number}"), content).await?;
+    stage
+        .cluster
+        .put(&format!("{service}/in/{number}"), content)
+        .await?;
     let put = began.elapsed();
     let answered = Instant::now();
     let output = ObjectPath::new(service, format!("out/{number}"));
     while stage.cluster.s3().head(&output).await?.is_none() {
-        anyhow::ensure!(answered.elapsed() < Duration::from_secs(60), "{output} did not appear");
+        anyhow::ensure!(
+            answered.elapsed() < Duration::from_secs(60),
+            "{output} did not appear"
+        );
         tokio::time::sleep(Duration::from_micros(300)).await;
     }
     let visible = answered.elapsed();
-    let text = stage.cluster.get(&output.to_string()).await?.context("the output")?;
+    let text = stage
+        .cluster
+        .get(&output.to_string())
+        .await?
+        .context("the output")?;
     let stamped = read_stamp(&String::from_utf8_lossy(&text))?;
     let started_to_script = (stamped - began_us) / 1e3;
     let put = put.as_secs_f64() * 1e3;
@@ -62,8 +72,12 @@ pub(crate) async fn measure(stage: &mut Stage) -> Result<Vec<Row>> {
     for number in 0..3 {
         trip(stage, "bench-warm", 1_000_000 + number, 64).await?;
     }
-    let (mut put, mut from_start, mut script, mut visible) =
-        (Samples::default(), Samples::default(), Samples::default(), Samples::default());
+    let (mut put, mut from_start, mut script, mut visible) = (
+        Samples::default(),
+        Samples::default(),
+        Samples::default(),
+        Samples::default(),
+    );
     let mut plain = Samples::default();
     for number in 0..stage.samples {
         let trip = trip(stage, "bench-warm", number, 64).await?;
@@ -72,19 +86,41 @@ pub(crate) async fn measure(stage: &mut Stage) -> Result<Vec<Row>> {
         script.push(trip.answered_to_script);
         visible.push(trip.answered_to_visible);
         let began = Instant::now();
-        stage.cluster.put(&format!("bench-warm/elsewhere/{number}"), vec![b'x'; 64]).await?;
+        stage
+            .cluster
+            .put(&format!("bench-warm/elsewhere/{number}"), vec![b'x'; 64])
+            .await?;
         plain.push(began.elapsed().as_secs_f64() * 1e3);
     }
     let fork = floors::fork_exec(stage.samples)?;
     stage.cluster.delete_service("bench-warm").await?;
     Ok(vec![
-        Row::new("3.put.script", 3, "S3 PUT begun → script, warm container", "ms", &from_start)
-            .against("PUT answered, no trigger", &plain)
-            .aiming_at(Bound::Times(2.0), Some(Bound::Times(1.2))),
-        Row::new("3.put", 3, "S3 PUT answered, with trigger", "ms", &put).against("PUT answered, no trigger", &plain),
-        Row::new("3.warm.script", 3, "upload acknowledged → script, warm container", "ms", &script)
-            .against("fork + exec of the shell", &fork),
-        Row::new("3.warm.visible", 3, "upload acknowledged → output visible, warm container", "ms", &visible)
+        Row::new(
+            "3.put.script",
+            3,
+            "S3 PUT begun → script, warm container",
+            "ms",
+            &from_start,
+        )
+        .against("PUT answered, no trigger", &plain)
+        .aiming_at(Bound::Times(2.0), Some(Bound::Times(1.2))),
+        Row::new("3.put", 3, "S3 PUT answered, with trigger", "ms", &put)
             .against("PUT answered, no trigger", &plain),
+        Row::new(
+            "3.warm.script",
+            3,
+            "upload acknowledged → script, warm container",
+            "ms",
+            &script,
+        )
+        .against("fork + exec of the shell", &fork),
+        Row::new(
+            "3.warm.visible",
+            3,
+            "upload acknowledged → output visible, warm container",
+            "ms",
+            &visible,
+        )
+        .against("PUT answered, no trigger", &plain),
     ])
 }

@@ -13,7 +13,11 @@ pub fn binary(name: &str) -> Result<PathBuf> {
         let this = std::env::current_exe().context("where this program is")?;
         let folder = this.parent().context("a program is in a folder")?;
         // Tests run in `target/<profile>/deps`.
-        if folder.ends_with("deps") { folder.parent().unwrap_or(folder).to_owned() } else { folder.to_owned() }
+        if folder.ends_with("deps") {
+            folder.parent().unwrap_or(folder).to_owned()
+        } else {
+            folder.to_owned()
+        }
     };
     existing(folder.join(name), "cargo build --workspace --bins")
 }
@@ -21,13 +25,20 @@ pub fn binary(name: &str) -> Result<PathBuf> {
 /// The static supervisor, as `scripts/build-supervisor` leaves it, or `SPILLWAY_SUPERVISOR`.
 pub fn supervisor() -> Result<PathBuf> {
     let path = std::env::var_os("SPILLWAY_SUPERVISOR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/supervisor/spillway-supervisor"),
+        || {
+            Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("../../target/supervisor/spillway-supervisor")
+        },
         PathBuf::from,
     );
     existing(path, "scripts/build-supervisor")
 }
 
 fn existing(path: PathBuf, how: &str) -> Result<PathBuf> {
-    ensure!(path.is_file(), "{} is not there; make it with `{how}`", path.display());
+    ensure!(
+        path.is_file(),
+        "{} is not there; make it with `{how}`",
+        path.display()
+    );
     Ok(path.canonicalize()?)
 }

@@ -25,9 +25,18 @@ pub struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(api: String, s3_url: String, user: &str, password: &str, image: &str) -> Result<Self> {
+    pub(crate) fn new(
+        api: String,
+        s3_url: String,
+        user: &str,
+        password: &str,
+        image: &str,
+    ) -> Result<Self> {
         crate::install_crypto();
-        let http = reqwest::Client::builder().timeout(PATIENCE).tcp_nodelay(true).build()?;
+        let http = reqwest::Client::builder()
+            .timeout(PATIENCE)
+            .tcp_nodelay(true)
+            .build()?;
         let s3 = S3Storage::new(S3Settings {
             endpoint: s3_url.clone(),
             region: "us-east-1".to_owned(),
@@ -47,9 +56,20 @@ impl Client {
     }
 
     /// Any request of the API, as the administrator.
-    pub async fn request(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> Result<(StatusCode, String)> {
-        let request = self.http.request(method, format!("{}{path}", self.api)).body(body);
-        let answer = request.basic_auth(&self.user, Some(&self.password)).send().await?;
+    pub async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> Result<(StatusCode, String)> {
+        let request = self
+            .http
+            .request(method, format!("{}{path}", self.api))
+            .body(body);
+        let answer = request
+            .basic_auth(&self.user, Some(&self.password))
+            .send()
+            .await?;
         let status = answer.status();
         Ok((status, answer.text().await?))
     }
@@ -67,28 +87,56 @@ impl Client {
         if body["image"].is_null() {
             body["image"] = self.image.clone().into();
         }
-        let (found, _) = self.request(Method::GET, &format!("/system/services/{}", service.name), "").await?;
-        let method = if found == StatusCode::OK { Method::PUT } else { Method::POST };
-        let (status, text) = self.request(method, "/system/services", body.to_string()).await?;
-        ensure!(status.is_success(), "applying {}: {status} {text}", service.name);
+        let (found, _) = self
+            .request(
+                Method::GET,
+                &format!("/system/services/{}", service.name),
+                "",
+            )
+            .await?;
+        let method = if found == StatusCode::OK {
+            Method::PUT
+        } else {
+            Method::POST
+        };
+        let (status, text) = self
+            .request(method, "/system/services", body.to_string())
+            .await?;
+        ensure!(
+            status.is_success(),
+            "applying {}: {status} {text}",
+            service.name
+        );
         Ok(())
     }
 
     /// Deletes a service.
     pub async fn delete_service(&self, name: &str) -> Result<()> {
-        let (status, text) = self.request(Method::DELETE, &format!("/system/services/{name}"), "").await?;
+        let (status, text) = self
+            .request(Method::DELETE, &format!("/system/services/{name}"), "")
+            .await?;
         ensure!(status.is_success(), "deleting {name}: {status} {text}");
         Ok(())
     }
 
     /// Uploads to `bucket/key`.
     pub async fn put(&self, path: &str, content: impl Into<bytes::Bytes>) -> Result<()> {
-        Ok(self.s3.put(&ObjectPath::parse(path), Content::from_bytes(content), &|_| ()).await?)
+        Ok(self
+            .s3
+            .put(
+                &ObjectPath::parse(path),
+                Content::from_bytes(content),
+                &|_| (),
+            )
+            .await?)
     }
 
     /// Uploads a stream.
     pub async fn put_content(&self, path: &str, content: Content) -> Result<()> {
-        Ok(self.s3.put(&ObjectPath::parse(path), content, &|_| ()).await?)
+        Ok(self
+            .s3
+            .put(&ObjectPath::parse(path), content, &|_| ())
+            .await?)
     }
 
     /// The object's bytes, if it is there.
@@ -108,8 +156,16 @@ impl Client {
 
     /// Keys below `bucket/prefix`, folder markers left out.
     pub async fn list(&self, path: &str) -> Result<Vec<String>> {
-        let entries: Vec<_> = self.s3.list(&ObjectPath::parse(path), Depth::All).try_collect().await?;
-        Ok(entries.into_iter().filter(|entry| !entry.is_folder()).map(|entry| entry.path.key).collect())
+        let entries: Vec<_> = self
+            .s3
+            .list(&ObjectPath::parse(path), Depth::All)
+            .try_collect()
+            .await?;
+        Ok(entries
+            .into_iter()
+            .filter(|entry| !entry.is_folder())
+            .map(|entry| entry.path.key)
+            .collect())
     }
 
     /// Waits for an object and returns it as text.
@@ -121,7 +177,11 @@ impl Client {
             }
             if Instant::now() > deadline {
                 let bucket = path.split('/').next().unwrap_or_default();
-                bail!("{path} did not appear; there are {:?}; jobs: {:#?}", self.list(bucket).await, self.jobs("").await?);
+                bail!(
+                    "{path} did not appear; there are {:?}; jobs: {:#?}",
+                    self.list(bucket).await,
+                    self.jobs("").await?
+                );
             }
             sleep(Duration::from_millis(20)).await;
         }
@@ -132,8 +192,12 @@ impl Client {
         let mut jobs = Vec::new();
         let mut before = String::new();
         loop {
-            let path = format!("{}/jobs?service={service}&before={before}&limit=500", report::PREFIX);
-            let page: JobPage = serde_json::from_str(&self.get_text(&path).await?).context("a page of jobs")?;
+            let path = format!(
+                "{}/jobs?service={service}&before={before}&limit=500",
+                report::PREFIX
+            );
+            let page: JobPage =
+                serde_json::from_str(&self.get_text(&path).await?).context("a page of jobs")?;
             jobs.extend(page.jobs);
             match page.next {
                 Some(next) => before = next,
@@ -148,7 +212,12 @@ impl Client {
     }
 
     /// The same with a patience of its own.
-    pub async fn wait_for_jobs_within(&self, service: &str, count: usize, patience: Duration) -> Result<Vec<JobReport>> {
+    pub async fn wait_for_jobs_within(
+        &self,
+        service: &str,
+        count: usize,
+        patience: Duration,
+    ) -> Result<Vec<JobReport>> {
         let deadline = Instant::now() + patience;
         loop {
             let jobs = self.jobs(service).await?;
@@ -158,7 +227,11 @@ impl Client {
             }
             if Instant::now() > deadline {
                 let open: Vec<_> = jobs.iter().filter(|job| !ended(job)).collect();
-                bail!("{} of {count} jobs, {} not ended: {open:#?}", jobs.len(), open.len());
+                bail!(
+                    "{} of {count} jobs, {} not ended: {open:#?}",
+                    jobs.len(),
+                    open.len()
+                );
             }
             sleep(Duration::from_millis(50)).await;
         }
@@ -166,6 +239,7 @@ impl Client {
 
     /// The log of a job, as OSCAR's API gives it.
     pub async fn log(&self, service: &str, job: &str) -> Result<String> {
-        self.get_text(&format!("/system/logs/{service}/{job}")).await
+        self.get_text(&format!("/system/logs/{service}/{job}"))
+            .await
     }
 }

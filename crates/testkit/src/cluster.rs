@@ -61,7 +61,11 @@ impl Deref for Cluster {
 impl Cluster {
     /// One gateway and one agent with what the machine has.
     pub async fn start() -> Result<Self> {
-        Self::with(ClusterOptions { agents: vec![AgentOptions::default()], ..ClusterOptions::default() }).await
+        Self::with(ClusterOptions {
+            agents: vec![AgentOptions::default()],
+            ..ClusterOptions::default()
+        })
+        .await
     }
 
     /// A cluster as described.
@@ -72,7 +76,9 @@ impl Cluster {
             None => Engine::connect().await?,
         };
         let image = engine.busybox(&format!("spillway-test/{id}:1")).await?;
-        let folder = tempfile::Builder::new().prefix("spillway-test-").tempdir()?;
+        let folder = tempfile::Builder::new()
+            .prefix("spillway-test-")
+            .tempdir()?;
         let (api_port, s3_port) = (free_port()?, free_port()?);
         let client = Client::new(
             format!("http://127.0.0.1:{api_port}"),
@@ -83,8 +89,19 @@ impl Cluster {
         )?;
         let gateway = start_gateway(&folder, api_port, s3_port, &options)?;
         let agents = Vec::new();
-        let mut cluster =
-            Self { id, engine, gateway, agents, client, image, options, api_port, s3_port, folder, finished: false };
+        let mut cluster = Self {
+            id,
+            engine,
+            gateway,
+            agents,
+            client,
+            image,
+            options,
+            api_port,
+            s3_port,
+            folder,
+            finished: false,
+        };
         cluster.wait_until_up().await?;
         for number in 0..cluster.options.agents.len() {
             let agent = cluster.agent(number)?;
@@ -126,14 +143,22 @@ impl Cluster {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let nodes = self.client.get_text("/spillway/v1/nodes").await?;
-            let nodes: Vec<spillway_model::report::NodeReport> = serde_json::from_str(&nodes).context("nodes")?;
+            let nodes: Vec<spillway_model::report::NodeReport> =
+                serde_json::from_str(&nodes).context("nodes")?;
             if nodes.iter().filter(|node| node.ready).count() >= count {
                 return Ok(());
             }
             for agent in &mut self.agents {
-                ensure!(agent.alive(), "an agent has ended; its log:\n{}", agent.log_tail(40));
+                ensure!(
+                    agent.alive(),
+                    "an agent has ended; its log:\n{}",
+                    agent.log_tail(40)
+                );
             }
-            ensure!(Instant::now() < deadline, "not {count} ready nodes: {nodes:#?}");
+            ensure!(
+                Instant::now() < deadline,
+                "not {count} ready nodes: {nodes:#?}"
+            );
             sleep(Duration::from_millis(50)).await;
         }
     }
@@ -141,8 +166,16 @@ impl Cluster {
     async fn wait_until_up(&mut self) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         while self.client.get_text("/health").await.is_err() {
-            ensure!(self.gateway.alive(), "the gateway has ended; its log:\n{}", self.gateway.log_tail(40));
-            ensure!(Instant::now() < deadline, "the gateway does not answer; its log:\n{}", self.gateway.log_tail(40));
+            ensure!(
+                self.gateway.alive(),
+                "the gateway has ended; its log:\n{}",
+                self.gateway.log_tail(40)
+            );
+            ensure!(
+                Instant::now() < deadline,
+                "the gateway does not answer; its log:\n{}",
+                self.gateway.log_tail(40)
+            );
             sleep(Duration::from_millis(20)).await;
         }
         Ok(())
@@ -167,8 +200,20 @@ impl Cluster {
         if let Some((_, address)) = &self.options.engine {
             arguments.extend(["--docker".to_owned(), address.clone()]);
         }
-        arguments.extend(self.options.agents.get(number).cloned().unwrap_or_default().flags);
-        Process::start(&format!("agent-{number}"), &binary("spillway-agent")?, &arguments, self.folder.path())
+        arguments.extend(
+            self.options
+                .agents
+                .get(number)
+                .cloned()
+                .unwrap_or_default()
+                .flags,
+        );
+        Process::start(
+            &format!("agent-{number}"),
+            &binary("spillway-agent")?,
+            &arguments,
+            self.folder.path(),
+        )
     }
 
     /// Containers of this cluster, of any kind and state.
@@ -214,26 +259,47 @@ impl Drop for Cluster {
             if let Ok(pid) = process.pid()
                 && let Ok(pid) = i32::try_from(pid)
             {
-                let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+                let _ = nix::sys::signal::kill(
+                    nix::unistd::Pid::from_raw(pid),
+                    nix::sys::signal::Signal::SIGKILL,
+                );
             }
         }
         // Not async here: the command is simpler than a runtime inside a runtime.
         let filter = format!("label={LABEL}={}", self.id);
-        let list = std::process::Command::new("docker").args(["ps", "-aq", "--filter", &filter]).output();
-        let ids = list.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        let list = std::process::Command::new("docker")
+            .args(["ps", "-aq", "--filter", &filter])
+            .output();
+        let ids = list
+            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+            .unwrap_or_default();
         for arguments in [["rm", "-f"], ["rmi", "-f"]] {
-            let names: Vec<&str> =
-                if arguments[0] == "rm" { ids.split_whitespace().collect() } else { vec![&self.image.reference] };
+            let names: Vec<&str> = if arguments[0] == "rm" {
+                ids.split_whitespace().collect()
+            } else {
+                vec![&self.image.reference]
+            };
             if !names.is_empty() {
-                let _ = std::process::Command::new("docker").args(arguments).args(names).output();
+                let _ = std::process::Command::new("docker")
+                    .args(arguments)
+                    .args(names)
+                    .output();
             }
         }
     }
 }
 
-fn start_gateway(folder: &TempDir, api_port: u16, s3_port: u16, options: &ClusterOptions) -> Result<Process> {
+fn start_gateway(
+    folder: &TempDir,
+    api_port: u16,
+    s3_port: u16,
+    options: &ClusterOptions,
+) -> Result<Process> {
     let mut arguments: Vec<String> = [
-        ("--data", folder.path().join("gateway").display().to_string()),
+        (
+            "--data",
+            folder.path().join("gateway").display().to_string(),
+        ),
         ("--listen", format!("127.0.0.1:{api_port}")),
         ("--s3-listen", format!("127.0.0.1:{s3_port}")),
         ("--username", USER.to_owned()),
@@ -246,7 +312,12 @@ fn start_gateway(folder: &TempDir, api_port: u16, s3_port: u16, options: &Cluste
     .flat_map(|(flag, value)| [flag.to_owned(), value])
     .collect();
     arguments.extend(options.gateway_flags.iter().cloned());
-    Process::start("gateway", &binary("spillway-gateway")?, &arguments, folder.path())
+    Process::start(
+        "gateway",
+        &binary("spillway-gateway")?,
+        &arguments,
+        folder.path(),
+    )
 }
 
 fn free_port() -> Result<u16> {
@@ -254,12 +325,18 @@ fn free_port() -> Result<u16> {
 }
 
 fn files_below(folder: &std::path::Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
     entries
         .flatten()
         .flat_map(|entry| {
             let path = entry.path();
-            if path.is_dir() { files_below(&path) } else { vec![path] }
+            if path.is_dir() {
+                files_below(&path)
+            } else {
+                vec![path]
+            }
         })
         .collect()
 }

@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use bollard::Docker;
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::{
-    CreateImageOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
+    CreateImageOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+    RemoveImageOptionsBuilder,
 };
 use bytes::Bytes;
 use futures::StreamExt;
@@ -51,22 +52,39 @@ impl Engine {
 
     /// An image with nothing but Debian's static busybox: a shell and the usual commands.
     pub async fn busybox(&self, reference: &str) -> Result<TestImage> {
-        let busybox = std::fs::read("/bin/busybox").context("/bin/busybox; `scripts/setup test` installs it")?;
+        let busybox = std::fs::read("/bin/busybox")
+            .context("/bin/busybox; `scripts/setup test` installs it")?;
         self.image(reference, &busybox, &[]).await
     }
 
     /// As [`Engine::busybox`], with Dockerfile instructions such as `USER 65534` applied.
-    pub async fn image(&self, reference: &str, busybox: &[u8], changes: &[&str]) -> Result<TestImage> {
+    pub async fn image(
+        &self,
+        reference: &str,
+        busybox: &[u8],
+        changes: &[&str],
+    ) -> Result<TestImage> {
         let mut tar = tar::Builder::new(Vec::new());
         append(&mut tar, "bin/busybox", busybox, 0o755)?;
-        for folder in ["tmp/", "etc/", "proc/", "sys/", "dev/", "var/", "var/tmp/", "root/"] {
+        for folder in [
+            "tmp/", "etc/", "proc/", "sys/", "dev/", "var/", "var/tmp/", "root/",
+        ] {
             let mut header = tar::Header::new_gnu();
             header.set_entry_type(tar::EntryType::Directory);
             header.set_size(0);
-            header.set_mode(if folder.contains("tmp") { 0o1777 } else { 0o755 });
+            header.set_mode(if folder.contains("tmp") {
+                0o1777
+            } else {
+                0o755
+            });
             tar.append_data(&mut header, folder, std::io::empty())?;
         }
-        append(&mut tar, "etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n", 0o644)?;
+        append(
+            &mut tar,
+            "etc/passwd",
+            b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n",
+            0o644,
+        )?;
         for command in COMMANDS {
             let mut header = tar::Header::new_gnu();
             header.set_entry_type(tar::EntryType::Symlink);
@@ -84,17 +102,25 @@ impl Engine {
             .tag(tag)
             .changes(changes)
             .build();
-        let mut progress = self.docker.create_image(Some(options), Some(bollard::body_full(content)), None);
+        let mut progress =
+            self.docker
+                .create_image(Some(options), Some(bollard::body_full(content)), None);
         while let Some(step) = progress.next().await {
             step.context("importing the image")?;
         }
-        Ok(TestImage { reference: reference.to_owned(), engine: self.clone() })
+        Ok(TestImage {
+            reference: reference.to_owned(),
+            engine: self.clone(),
+        })
     }
 
     /// All containers, running or not, with this label.
     pub async fn containers(&self, label: &str, value: &str) -> Result<Vec<ContainerSummary>> {
         let filters = HashMap::from([("label".to_owned(), vec![format!("{label}={value}")])]);
-        let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+        let options = ListContainersOptionsBuilder::default()
+            .all(true)
+            .filters(&filters)
+            .build();
         Ok(self.docker.list_containers(Some(options)).await?)
     }
 
@@ -102,7 +128,10 @@ impl Engine {
     pub async fn remove_containers(&self, label: &str, value: &str) -> Result<()> {
         for container in self.containers(label, value).await? {
             if let Some(id) = container.id {
-                let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+                let options = RemoveContainerOptionsBuilder::default()
+                    .force(true)
+                    .v(true)
+                    .build();
                 // Somebody else may be removing it at this moment.
                 drop(self.docker.remove_container(&id, Some(options)).await);
             }
@@ -115,17 +144,70 @@ impl TestImage {
     /// Removes the image.
     pub async fn remove(&self) {
         let options = RemoveImageOptionsBuilder::default().force(true).build();
-        drop(self.engine.docker.remove_image(&self.reference, Some(options), None).await);
+        drop(
+            self.engine
+                .docker
+                .remove_image(&self.reference, Some(options), None)
+                .await,
+        );
     }
 }
 
 const COMMANDS: &[&str] = &[
-    "sh", "cat", "cp", "mv", "rm", "mkdir", "ls", "echo", "printf", "sleep", "date", "basename", "dirname", "wc", "sort",
-    "md5sum", "sha256sum", "head", "tail", "tr", "sed", "grep", "awk", "dd", "yes", "seq", "true", "false", "test", "[",
-    "env", "id", "ps", "kill", "setsid", "nohup", "touch", "stat", "find", "od", "cut", "rev", "tee", "wget", "nc", "ip",
+    "sh",
+    "cat",
+    "cp",
+    "mv",
+    "rm",
+    "mkdir",
+    "ls",
+    "echo",
+    "printf",
+    "sleep",
+    "date",
+    "basename",
+    "dirname",
+    "wc",
+    "sort",
+    "md5sum",
+    "sha256sum",
+    "head",
+    "tail",
+    "tr",
+    "sed",
+    "grep",
+    "awk",
+    "dd",
+    "yes",
+    "seq",
+    "true",
+    "false",
+    "test",
+    "[",
+    "env",
+    "id",
+    "ps",
+    "kill",
+    "setsid",
+    "nohup",
+    "touch",
+    "stat",
+    "find",
+    "od",
+    "cut",
+    "rev",
+    "tee",
+    "wget",
+    "nc",
+    "ip",
 ];
 
-fn append(tar: &mut tar::Builder<Vec<u8>>, path: impl AsRef<Path>, content: &[u8], mode: u32) -> Result<()> {
+fn append(
+    tar: &mut tar::Builder<Vec<u8>>,
+    path: impl AsRef<Path>,
+    content: &[u8],
+    mode: u32,
+) -> Result<()> {
     let mut header = tar::Header::new_gnu();
     header.set_size(content.len() as u64);
     header.set_mode(mode);

@@ -24,7 +24,10 @@ impl PrivateDockerd {
     /// Starts one and waits until it answers.
     pub async fn start() -> Result<Self> {
         // Not below /tmp, which may be a tmpfs; short, because socket paths are limited to 108 bytes.
-        let folder = tempfile::Builder::new().prefix("sw-").tempdir_in("/var/lib").context("this test needs root")?;
+        let folder = tempfile::Builder::new()
+            .prefix("sw-")
+            .tempdir_in("/var/lib")
+            .context("this test needs root")?;
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711))?;
         // A free port number serves as a number that no other test has at this moment.
         let number = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
@@ -34,7 +37,11 @@ impl PrivateDockerd {
         ip(&["addr", "add", &address, "dev", &bridge])?;
         ip(&["link", "set", &bridge, "up"])?;
         let process = daemon(&folder, &bridge)?;
-        let mut this = Self { process, bridge, folder };
+        let mut this = Self {
+            process,
+            bridge,
+            folder,
+        };
         this.wait().await?;
         Ok(this)
     }
@@ -51,7 +58,9 @@ impl PrivateDockerd {
     /// Connects to it.
     pub async fn engine(&self) -> Result<Engine> {
         let timeout = 30;
-        let docker = Docker::connect_with_unix(&self.address(), timeout, API_DEFAULT_VERSION)?.negotiate_version().await?;
+        let docker = Docker::connect_with_unix(&self.address(), timeout, API_DEFAULT_VERSION)?
+            .negotiate_version()
+            .await?;
         Ok(Engine::from_client(docker))
     }
 
@@ -75,8 +84,16 @@ impl PrivateDockerd {
             {
                 return Ok(());
             }
-            ensure!(self.process.alive(), "dockerd has ended; its log:\n{}", self.process.log_tail(20));
-            ensure!(Instant::now() < deadline, "dockerd does not answer; its log:\n{}", self.process.log_tail(20));
+            ensure!(
+                self.process.alive(),
+                "dockerd has ended; its log:\n{}",
+                self.process.log_tail(20)
+            );
+            ensure!(
+                Instant::now() < deadline,
+                "dockerd does not answer; its log:\n{}",
+                self.process.log_tail(20)
+            );
             sleep(Duration::from_millis(100)).await;
         }
     }
@@ -98,7 +115,10 @@ impl Drop for PrivateDockerd {
         // What containers had mounted is unmounted by now; anything that is not keeps only its folder.
         let _ = std::process::Command::new("sh")
             .arg("-c")
-            .arg(format!("grep -o '{0}[^ ]*' /proc/mounts | sort -ru | xargs -r umount -l", self.folder.path().display()))
+            .arg(format!(
+                "grep -o '{0}[^ ]*' /proc/mounts | sort -ru | xargs -r umount -l",
+                self.folder.path().display()
+            ))
             .output();
     }
 }
@@ -114,11 +134,23 @@ fn daemon(folder: &TempDir, bridge: &str) -> Result<Process> {
         "--iptables=false".to_owned(),
         "--ip-masq=false".to_owned(),
     ];
-    Process::start("dockerd", std::path::Path::new("/usr/sbin/dockerd"), &arguments, folder.path())
+    Process::start(
+        "dockerd",
+        std::path::Path::new("/usr/sbin/dockerd"),
+        &arguments,
+        folder.path(),
+    )
 }
 
 fn ip(arguments: &[&str]) -> Result<()> {
-    let output = std::process::Command::new("ip").args(arguments).output().context("running ip (package iproute2)")?;
-    ensure!(output.status.success(), "ip {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let output = std::process::Command::new("ip")
+        .args(arguments)
+        .output()
+        .context("running ip (package iproute2)")?;
+    ensure!(
+        output.status.success(),
+        "ip {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     Ok(())
 }

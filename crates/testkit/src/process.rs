@@ -47,10 +47,17 @@ impl Process {
     /// Starts the program; what it prints is appended to `<folder>/<name>.log`.
     pub fn start(name: &str, program: &Path, arguments: &[String], folder: &Path) -> Result<Self> {
         let log = folder.join(format!("{name}.log"));
-        let output = OpenOptions::new().create(true).append(true).open(&log).context("opening a log")?;
+        let output = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .context("opening a log")?;
         let child = Command::new(program)
             .args(arguments)
-            .env("RUST_LOG", std::env::var("SPILLWAY_TEST_LOG").unwrap_or_else(|_| "info".to_owned()))
+            .env(
+                "RUST_LOG",
+                std::env::var("SPILLWAY_TEST_LOG").unwrap_or_else(|_| "info".to_owned()),
+            )
             .env("NO_COLOR", "1")
             .stdin(std::process::Stdio::null())
             .stdout(output.try_clone()?)
@@ -58,12 +65,18 @@ impl Process {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("starting {}", program.display()))?;
-        Ok(Self { name: name.to_owned(), child, log })
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            log,
+        })
     }
 
     /// Process id; an error once it has ended.
     pub fn pid(&self) -> Result<u32> {
-        self.child.id().with_context(|| format!("{} has ended; its log:\n{}", self.name, self.log_tail(40)))
+        self.child
+            .id()
+            .with_context(|| format!("{} has ended; its log:\n{}", self.name, self.log_tail(40)))
     }
 
     /// Whether it still runs.
@@ -73,18 +86,30 @@ impl Process {
 
     /// SIGKILL: no chance to clean up.
     pub async fn kill(&mut self) -> Result<()> {
-        self.child.kill().await.with_context(|| format!("killing {}", self.name))
+        self.child
+            .kill()
+            .await
+            .with_context(|| format!("killing {}", self.name))
     }
 
     /// SIGTERM, and waits for a clean end.
     pub async fn stop(&mut self) -> Result<()> {
         if let Some(pid) = self.child.id() {
-            kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGTERM).with_context(|| format!("stopping {}", self.name))?;
+            kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGTERM)
+                .with_context(|| format!("stopping {}", self.name))?;
         }
         match timeout(PATIENCE, self.child.wait()).await {
             Ok(Ok(status)) if status.success() => Ok(()),
-            Ok(status) => bail!("{} ended with {status:?}; its log:\n{}", self.name, self.log_tail(40)),
-            Err(_) => bail!("{} did not stop on SIGTERM; its log:\n{}", self.name, self.log_tail(40)),
+            Ok(status) => bail!(
+                "{} ended with {status:?}; its log:\n{}",
+                self.name,
+                self.log_tail(40)
+            ),
+            Err(_) => bail!(
+                "{} did not stop on SIGTERM; its log:\n{}",
+                self.name,
+                self.log_tail(40)
+            ),
         }
     }
 
@@ -111,7 +136,11 @@ impl Process {
         for task in fs::read_dir(format!("/proc/{}/task", self.pid()?))? {
             // First field: time on a CPU in nanoseconds (`proc_pid_schedstat`).
             let stat = fs::read_to_string(task?.path().join("schedstat")).unwrap_or_default();
-            total += stat.split(' ').next().and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
+            total += stat
+                .split(' ')
+                .next()
+                .and_then(|field| field.parse::<u64>().ok())
+                .unwrap_or(0);
         }
         Ok(Duration::from_nanos(total))
     }

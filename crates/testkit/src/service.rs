@@ -21,7 +21,10 @@ impl ServiceSpec {
             "output": [{ "storage_provider": "minio.default", "path": format!("{name}/out") }],
             "edge": { "timeout": "60s", "retries": 0 },
         });
-        Self { name: name.to_owned(), body }
+        Self {
+            name: name.to_owned(),
+            body,
+        }
     }
 
     /// Sets a member; `edge.retries` and the like reach inside.
@@ -38,12 +41,18 @@ impl ServiceSpec {
     /// Reads from `path` instead.
     #[must_use]
     pub fn from(self, path: &str) -> Self {
-        self.with("input", json!([{ "storage_provider": "minio", "path": path }]))
+        self.with(
+            "input",
+            json!([{ "storage_provider": "minio", "path": path }]),
+        )
     }
 
     /// Writes to `path` instead.
     #[must_use]
     pub fn to(self, path: &str) -> Self {
-        self.with("output", json!([{ "storage_provider": "minio", "path": path }]))
+        self.with(
+            "output",
+            json!([{ "storage_provider": "minio", "path": path }]),
+        )
     }
 }

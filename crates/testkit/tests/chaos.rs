@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use spillway_model::report::JobState;
-use spillway_testkit::{AgentOptions, Client, Cluster, ClusterOptions, PATIENCE, PrivateDockerd, ServiceSpec};
+use spillway_testkit::{
+    AgentOptions, Client, Cluster, ClusterOptions, PATIENCE, PrivateDockerd, ServiceSpec,
+};
 use tokio::time::sleep;
 
 const UPLOADS: usize = 200;
@@ -19,8 +21,12 @@ struct Dice(u64);
 
 impl Dice {
     fn new() -> Self {
-        let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        let seed = std::env::var("SPILLWAY_SEED").ok().and_then(|seed| seed.parse().ok());
+        let clock = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap();
+        let seed = std::env::var("SPILLWAY_SEED")
+            .ok()
+            .and_then(|seed| seed.parse().ok());
         let seed = seed.unwrap_or(clock.as_nanos() as u64 % 1_000_000);
         println!("SPILLWAY_SEED={seed}");
         Self(seed)
@@ -41,7 +47,12 @@ async fn every_accepted_upload_has_exactly_one_result_whatever_is_killed() -> Re
     let mut dice = Dice::new();
     let mut dockerd = PrivateDockerd::start().await?;
     let options = ClusterOptions {
-        agents: vec![AgentOptions { flags: vec!["--cpus".to_owned(), "2".to_owned()] }; 2],
+        agents: vec![
+            AgentOptions {
+                flags: vec!["--cpus".to_owned(), "2".to_owned()]
+            };
+            2
+        ],
         engine: Some((dockerd.engine().await?, dockerd.address())),
         ..ClusterOptions::default()
     };
@@ -50,10 +61,18 @@ async fn every_accepted_upload_has_exactly_one_result_whatever_is_killed() -> Re
     // `work` gives each input a result that depends on its bytes; some runs are long enough to be hit.
     let work = r#"case $(basename "$INPUT_FILE_PATH") in *7.txt) sleep 0.4 ;; esac
         rev < "$INPUT_FILE_PATH" > "$TMP_OUTPUT_DIR/$(basename "$INPUT_FILE_PATH")""#;
-    cluster.apply(&ServiceSpec::new("work", work).with("edge.retries", 5)).await?;
+    cluster
+        .apply(&ServiceSpec::new("work", work).with("edge.retries", 5))
+        .await?;
     // `witness` is triggered by every publication of `work`: it counts them.
     let witness = r#"echo "$STORAGE_OBJECT_KEY""#;
-    cluster.apply(&ServiceSpec::new("witness", witness).from("work/out").with("edge.retries", 5)).await?;
+    cluster
+        .apply(
+            &ServiceSpec::new("witness", witness)
+                .from("work/out")
+                .with("edge.retries", 5),
+        )
+        .await?;
 
     let accepted = Arc::new(AtomicUsize::new(0));
     let mut uploads = tokio::task::JoinSet::new();
@@ -96,27 +115,50 @@ async fn every_accepted_upload_has_exactly_one_result_whatever_is_killed() -> Re
     assert_eq!(accepted.load(Ordering::Relaxed), UPLOADS);
 
     // An upload whose answer was lost was sent again: as many jobs as commits, at least one per file.
-    let jobs = cluster.wait_for_jobs_within("work", UPLOADS, PATIENCE * 3).await?;
-    let lost: Vec<_> = jobs.iter().filter(|job| job.state != JobState::Succeeded).collect();
+    let jobs = cluster
+        .wait_for_jobs_within("work", UPLOADS, PATIENCE * 3)
+        .await?;
+    let lost: Vec<_> = jobs
+        .iter()
+        .filter(|job| job.state != JobState::Succeeded)
+        .collect();
     ensure!(lost.is_empty(), "not succeeded: {lost:#?}");
     for number in 0..UPLOADS {
-        let result = cluster.get(&format!("work/out/{number}.txt")).await?.context(format!("no result of {number}"))?;
+        let result = cluster
+            .get(&format!("work/out/{number}.txt"))
+            .await?
+            .context(format!("no result of {number}"))?;
         let expected: String = content(number).trim_end().chars().rev().collect::<String>() + "\n";
-        assert_eq!(String::from_utf8_lossy(&result), expected, "the result of {number}");
+        assert_eq!(
+            String::from_utf8_lossy(&result),
+            expected,
+            "the result of {number}"
+        );
     }
     assert_eq!(cluster.list("work/out/").await?.len(), UPLOADS);
 
     // Exactly one publication per job.
-    let witnesses = cluster.wait_for_jobs_within("witness", jobs.len(), PATIENCE).await?;
+    let witnesses = cluster
+        .wait_for_jobs_within("witness", jobs.len(), PATIENCE)
+        .await?;
     let count = |paths: Vec<String>| {
         let mut counts = BTreeMap::<String, usize>::new();
         for path in paths {
-            *counts.entry(path.rsplit('/').next().unwrap_or_default().to_owned()).or_default() += 1;
+            *counts
+                .entry(path.rsplit('/').next().unwrap_or_default().to_owned())
+                .or_default() += 1;
         }
         counts
     };
-    let input = |job: &spillway_model::report::JobReport| job.input.as_ref().map_or(String::new(), |input| input.path.clone());
-    assert_eq!(count(witnesses.iter().map(input).collect()), count(jobs.iter().map(input).collect()));
+    let input = |job: &spillway_model::report::JobReport| {
+        job.input
+            .as_ref()
+            .map_or(String::new(), |input| input.path.clone())
+    };
+    assert_eq!(
+        count(witnesses.iter().map(input).collect()),
+        count(jobs.iter().map(input).collect())
+    );
 
     cluster.wait_for_nodes(2).await?;
     cluster.finish().await?;

@@ -24,10 +24,14 @@ async fn fifty_services_at_once_each_do_their_own_work() -> Result<()> {
     .await?;
     for number in 0..SERVICES {
         let service = name(number);
-        let jobs = cluster.wait_for_jobs_within(&service, 2, PATIENCE * 3).await?;
+        let jobs = cluster
+            .wait_for_jobs_within(&service, 2, PATIENCE * 3)
+            .await?;
         assert_eq!(jobs.len(), 2);
         for upload in [number, number + SERVICES] {
-            let content = cluster.wait_for(&format!("{service}/out/{upload}.txt")).await?;
+            let content = cluster
+                .wait_for(&format!("{service}/out/{upload}.txt"))
+                .await?;
             assert_eq!(content, format!("{upload} {service}\n"));
         }
     }

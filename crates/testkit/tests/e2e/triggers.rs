@@ -7,8 +7,20 @@ use spillway_testkit::{Cluster, ServiceSpec};
 async fn services_on_nested_folders_are_both_triggered() -> Result<()> {
     let cluster = Cluster::start().await?;
     let script = r#"cp "$INPUT_FILE_PATH" "$TMP_OUTPUT_DIR/""#;
-    cluster.apply(&ServiceSpec::new("outer", script).from("shared/in").to("shared/outer")).await?;
-    cluster.apply(&ServiceSpec::new("inner", script).from("shared/in/deep").to("shared/inner")).await?;
+    cluster
+        .apply(
+            &ServiceSpec::new("outer", script)
+                .from("shared/in")
+                .to("shared/outer"),
+        )
+        .await?;
+    cluster
+        .apply(
+            &ServiceSpec::new("inner", script)
+                .from("shared/in/deep")
+                .to("shared/inner"),
+        )
+        .await?;
     cluster.put("shared/in/flat.txt", "flat").await?;
     cluster.put("shared/in/deep/nested.txt", "nested").await?;
     cluster.put("shared/index.txt", "nobody's").await?;
@@ -18,7 +30,14 @@ async fn services_on_nested_folders_are_both_triggered() -> Result<()> {
     keys.sort();
     assert_eq!(
         keys,
-        ["in/deep/nested.txt", "in/flat.txt", "index.txt", "inner/nested.txt", "outer/flat.txt", "outer/nested.txt"]
+        [
+            "in/deep/nested.txt",
+            "in/flat.txt",
+            "index.txt",
+            "inner/nested.txt",
+            "outer/flat.txt",
+            "outer/nested.txt"
+        ]
     );
     cluster.finish().await
 }
@@ -36,7 +55,9 @@ async fn three_services_in_a_row_are_a_pipeline() -> Result<()> {
     cluster.apply(&step("second", "line/b", "line/c")).await?;
     cluster.apply(&step("third", "line/c", "line/d")).await?;
     for number in 0..5 {
-        cluster.put(&format!("line/a/{number}.txt"), "start\n").await?;
+        cluster
+            .put(&format!("line/a/{number}.txt"), "start\n")
+            .await?;
     }
     for number in 0..5 {
         let end = cluster.wait_for(&format!("line/d/{number}.txt")).await?;
@@ -54,7 +75,9 @@ async fn a_direct_call_carries_its_body_to_the_script() -> Result<()> {
     let script = r#"cp "$INPUT_FILE_PATH" "$TMP_OUTPUT_DIR/got"; cat > "$TMP_OUTPUT_DIR/stdin"; env | grep -c '^JOB_UUID=direct-' > "$TMP_OUTPUT_DIR/env""#;
     cluster.apply(&ServiceSpec::new("direct", script)).await?;
     let body = r#"{"temperature":  21.5, "place": "bed 4 * ?"}"#;
-    let (status, text) = cluster.request(reqwest::Method::POST, "/job/direct", body).await?;
+    let (status, text) = cluster
+        .request(reqwest::Method::POST, "/job/direct", body)
+        .await?;
     assert_eq!((status.as_u16(), text.as_str()), (201, ""));
     assert_eq!(cluster.wait_for("direct/out/stdin").await?, body);
     assert_eq!(cluster.wait_for("direct/out/env").await?, "1\n");
@@ -66,7 +89,8 @@ async fn a_direct_call_carries_its_body_to_the_script() -> Result<()> {
 #[tokio::test]
 async fn the_script_sees_the_documented_environment() -> Result<()> {
     let cluster = Cluster::start().await?;
-    let script = r#"env | sort > "$TMP_OUTPUT_DIR/env"; printf '%s' "$EVENT" > "$TMP_OUTPUT_DIR/event""#;
+    let script =
+        r#"env | sort > "$TMP_OUTPUT_DIR/env"; printf '%s' "$EVENT" > "$TMP_OUTPUT_DIR/event""#;
     let service = ServiceSpec::new("surroundings", script)
         .with("environment.variables.COLOUR", "green")
         .with("environment.secrets.API_KEY", "hush");
@@ -85,13 +109,20 @@ async fn the_script_sees_the_documented_environment() -> Result<()> {
         "TMP_OUTPUT_DIR=/",
         "INPUT_FILE_PATH=/",
     ] {
-        assert!(env.lines().any(|line| line.starts_with(expected)), "{expected} is not in:\n{env}");
+        assert!(
+            env.lines().any(|line| line.starts_with(expected)),
+            "{expected} is not in:\n{env}"
+        );
     }
-    let event: serde_json::Value = serde_json::from_str(&cluster.wait_for("surroundings/out/event").await?)?;
+    let event: serde_json::Value =
+        serde_json::from_str(&cluster.wait_for("surroundings/out/event").await?)?;
     assert_eq!(event["EventName"], "s3:ObjectCreated:Put");
     assert_eq!(event["Records"][0]["eventSource"], "minio:s3");
     assert_eq!(event["Records"][0]["s3"]["bucket"]["name"], "surroundings");
-    assert_eq!(event["Records"][0]["s3"]["object"]["key"], "in%2Fsub%2Fa+b.txt");
+    assert_eq!(
+        event["Records"][0]["s3"]["object"]["key"],
+        "in%2Fsub%2Fa+b.txt"
+    );
     // No key of the store and no token of the cluster is inside.
     assert!(!env.contains(&cluster.password), "{env}");
     cluster.finish().await
