@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -111,9 +111,7 @@ impl Row {
 #[allow(clippy::print_stdout)] // This is the program's output.
 pub(crate) fn print(rows: &[Row]) {
     let mut table = Table::new();
-    table
-        .load_preset(presets::UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Disabled);
+    table.set_content_arrangement(ContentArrangement::Disabled);
     table.set_header([
         "id", "what", "p50", "p99", "unit", "floor", "p50", "p99", "ratio", "aim", "met",
     ]);

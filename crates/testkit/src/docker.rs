@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 
 /// Label on everything that tests create; its value is the id of the cluster it belongs to.
-pub const LABEL: &str = "spillway.test";
+pub(crate) const LABEL: &str = "spillway.test";
 
 /// The Docker Engine of this machine.
 #[derive(Debug, Clone)]

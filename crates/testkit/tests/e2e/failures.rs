@@ -103,7 +103,7 @@ async fn a_script_that_fills_its_log_keeps_head_and_tail() -> Result<()> {
     assert!(log.contains("the last line"));
     assert!(log.len() < 4 * 1024 * 1024, "{} bytes", log.len());
     assert!(
-        log.contains("dropped"),
+        log.contains("left out here"),
         "a line says that something is missing"
     );
     cluster.finish().await
@@ -112,7 +112,7 @@ async fn a_script_that_fills_its_log_keeps_head_and_tail() -> Result<()> {
 #[tokio::test]
 async fn a_script_that_exceeds_its_memory_is_reported_as_such() -> Result<()> {
     let cluster = Cluster::start().await?;
-    let script = "echo filling; tail -c 200000000 /dev/zero > /dev/null; echo survived";
+    let script = "echo filling; tail -c 200000000 /dev/zero > /dev/null";
     let (job, log) = run(
         &cluster,
         &ServiceSpec::new("eats", script)
