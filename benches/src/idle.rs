@@ -91,7 +91,7 @@ pub(crate) async fn measure(stage: &mut Stage) -> Result<Vec<Row>> {
             "KiB",
             &Samples::one(written.kib / minutes),
         )
-        .aiming_at(Bound::AtMost(64.0 / 60.0), None),
+        .dreaming_of(Bound::AtMost(64.0 / 60.0)),
     );
     rows.push(Row::new(
         "8.idle.flushes",

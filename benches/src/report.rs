@@ -90,6 +90,12 @@ impl Row {
         self
     }
 
+    /// Says what would be splendid, where there is no aim.
+    pub(crate) fn dreaming_of(mut self, moonshot: Bound) -> Self {
+        self.moonshot = Some(self.word(moonshot));
+        self
+    }
+
     fn meets(&self, bound: Bound) -> bool {
         match bound {
             Bound::Times(limit) => self.ratio.is_some_and(|ratio| ratio <= limit),
@@ -102,7 +108,7 @@ impl Row {
         match bound {
             Bound::Times(limit) => format!("≤ {limit} ×"),
             Bound::AtLeastTimes(limit) => format!("≥ {limit} ×"),
-            Bound::AtMost(limit) => format!("≤ {limit} {}", self.unit),
+            Bound::AtMost(limit) => format!("≤ {limit:.3} {}", self.unit),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::stage::Stage;
 
 const MEGA: f64 = 1e6;
 
+#[allow(clippy::unused_async)] // The signature of a measurement.
 pub(crate) async fn measure(stage: &mut Stage) -> Result<Vec<Row>> {
     let fork = floors::fork_exec(stage.few())?;
     let mut rows = Vec::new();

@@ -43,7 +43,7 @@ pub(crate) async fn trip(stage: &Stage, service: &str, number: usize, size: usiz
     let output = ObjectPath::new(service, format!("out/{number}"));
     while stage.cluster.s3().head(&output).await?.is_none() {
         anyhow::ensure!(
-            answered.elapsed() < Duration::from_secs(60),
+            answered.elapsed() < Duration::from_mins(1),
             "{output} did not appear"
         );
         tokio::time::sleep(Duration::from_micros(300)).await;

@@ -19,7 +19,7 @@ pub fn binary(name: &str) -> Result<PathBuf> {
             folder.to_owned()
         }
     };
-    existing(folder.join(name), "cargo build --workspace --bins")
+    existing(&folder.join(name), "cargo build --workspace --bins")
 }
 
 /// The static supervisor, as `scripts/build-supervisor` leaves it, or `SPILLWAY_SUPERVISOR`.
@@ -31,10 +31,10 @@ pub fn supervisor() -> Result<PathBuf> {
         },
         PathBuf::from,
     );
-    existing(path, "scripts/build-supervisor")
+    existing(&path, "scripts/build-supervisor")
 }
 
-fn existing(path: PathBuf, how: &str) -> Result<PathBuf> {
+fn existing(path: &Path, how: &str) -> Result<PathBuf> {
     ensure!(
         path.is_file(),
         "{} is not there; make it with `{how}`",

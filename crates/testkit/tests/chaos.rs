@@ -1,5 +1,5 @@
 //! Nothing is lost, nothing is done twice in a way that shows, nothing is left over: whatever is killed when.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // The seed is for whoever reads a failed run.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use spillway_testkit::{
 use tokio::time::sleep;
 
 const UPLOADS: usize = 200;
-const KILLS: usize = 24;
+const KILLS: u32 = 24;
 
 /// A small generator of numbers that differ from run to run but can be repeated: `SPILLWAY_SEED`.
 struct Dice(u64);
@@ -27,21 +27,22 @@ impl Dice {
         let seed = std::env::var("SPILLWAY_SEED")
             .ok()
             .and_then(|seed| seed.parse().ok());
-        let seed = seed.unwrap_or(clock.as_nanos() as u64 % 1_000_000);
+        let seed = seed.unwrap_or(u64::from(clock.subsec_nanos()));
         println!("SPILLWAY_SEED={seed}");
         Self(seed)
     }
 
     /// A number below `limit` (`splitmix64`).
-    fn below(&mut self, limit: u64) -> u64 {
+    fn below(&mut self, limit: u32) -> u32 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % limit
+        u32::try_from((z ^ (z >> 31)) % u64::from(limit)).unwrap()
     }
 }
 
+#[allow(clippy::too_many_lines)] // A story, told in order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_accepted_upload_has_exactly_one_result_whatever_is_killed() -> Result<()> {
     let mut dice = Dice::new();
@@ -89,19 +90,19 @@ async fn every_accepted_upload_has_exactly_one_result_whatever_is_killed() -> Re
         });
     }
 
-    let restart_at = 5 + dice.below(KILLS as u64 - 10) as usize;
+    let restart_at = 5 + dice.below(KILLS - 10);
     for kill in 0..KILLS {
-        sleep(Duration::from_millis(100 + dice.below(900))).await;
+        sleep(Duration::from_millis(100 + u64::from(dice.below(900)))).await;
         match dice.below(3) {
             0 => {
                 cluster.gateway.kill().await?;
-                sleep(Duration::from_millis(dice.below(300))).await;
+                sleep(Duration::from_millis(dice.below(300).into())).await;
                 cluster.restart_gateway().await?;
             }
             agent => {
-                let agent = agent as usize - 1;
+                let agent = usize::try_from(agent - 1)?;
                 cluster.agents[agent].kill().await?;
-                sleep(Duration::from_millis(dice.below(300))).await;
+                sleep(Duration::from_millis(dice.below(300).into())).await;
                 cluster.restart_agent(agent)?;
             }
         }

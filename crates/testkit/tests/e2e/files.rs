@@ -156,11 +156,7 @@ async fn three_hundred_megabytes_pass_through_a_small_container_and_small_daemon
                 .with("cpu", "1"),
         )
         .await?;
-    let piece = Bytes::from(
-        (0..MIB)
-            .map(|n| (n * 2_654_435_761 >> 7) as u8)
-            .collect::<Vec<u8>>(),
-    );
+    let piece = Bytes::from(noise());
     let pieces = futures::stream::repeat_with(move || Ok(piece.clone()))
         .take(300)
         .boxed();
@@ -209,7 +205,7 @@ fn md5_of_pieces() -> String {
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    let piece: Vec<u8> = (0..MIB).map(|n| (n * 2_654_435_761 >> 7) as u8).collect();
+    let piece: Vec<u8> = noise();
     let mut stdin = child.stdin.take().unwrap();
     for _ in 0..300 {
         stdin.write_all(&piece).unwrap();
@@ -221,4 +217,11 @@ fn md5_of_pieces() -> String {
         .next()
         .unwrap()
         .to_owned()
+}
+
+/// A mebibyte without an obvious pattern.
+fn noise() -> Vec<u8> {
+    (0..MIB)
+        .map(|n| ((n * 2_654_435_761) >> 7).to_le_bytes()[0])
+        .collect()
 }
