@@ -22,6 +22,7 @@ use conditions::Conditions;
 pub use error::ObjectError;
 pub use keys::{MAX_KEY, check_bucket_name, check_key};
 pub use listing::list_page;
+pub(crate) use rows::put_output;
 pub use rows::{
     NewObject, Object, delete as delete_object, find as find_object, get as get_object, put_object,
 };

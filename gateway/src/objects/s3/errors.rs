@@ -25,7 +25,7 @@ impl From<ObjectError> for S3Error {
             ObjectError::Part { .. } => S3ErrorCode::InvalidPart,
             ObjectError::PartTooSmall { .. } => S3ErrorCode::EntityTooSmall,
             ObjectError::PartOrder(_) => S3ErrorCode::InvalidPartOrder,
-            ObjectError::TooManyUploads(_) => S3ErrorCode::SlowDown,
+            ObjectError::TooManyUploads(_) | ObjectError::TooManyJobs(_) => S3ErrorCode::SlowDown,
             ObjectError::Precondition(_) => S3ErrorCode::PreconditionFailed,
             ObjectError::TooLarge(_) => S3ErrorCode::EntityTooLarge,
             ObjectError::Receive(text) => of_stream(text),
