@@ -6,6 +6,7 @@
 
 pub mod blobs;
 pub mod buckets;
+mod chunks;
 mod conditions;
 mod error;
 mod keys;

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use s3s::{S3Error, S3ErrorCode};
 use tracing::error;
 
-use crate::objects::ObjectError;
+use crate::objects::{ObjectError, chunks};
 
 /// What clients of `MinIO` know a full disk as.
 const STORAGE_FULL: &str = "XMinioStorageFull";
@@ -62,7 +62,11 @@ fn of_stream(text: &str) -> S3ErrorCode {
         S3ErrorCode::SignatureDoesNotMatch
     } else if text.contains("Sha256Mismatch") {
         S3ErrorCode::Custom("XAmzContentSHA256Mismatch".into())
-    } else if text.contains("FormatError") || text.contains("trailer") || text.contains("Trailer") {
+    } else if text.contains(chunks::TOO_LARGE)
+        || text.contains("FormatError")
+        || text.contains("trailer")
+        || text.contains("Trailer")
+    {
         S3ErrorCode::InvalidRequest
     } else {
         S3ErrorCode::IncompleteBody
