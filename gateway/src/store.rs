@@ -202,6 +202,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn when_the_database_breaks_a_transaction_off_everybody_is_told_the_truth() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("db")).unwrap();
+        store.write(|db| insert(db, "there")).await.unwrap();
+        // While this one holds the writer up, the others queue for one transaction.
+        let busy = store.write(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            Ok::<_, StoreError>(())
+        });
+        let before = store.write(|db| insert(db, "before"));
+        let breaks = store.write(|db| {
+            // What `SQLite` does by itself when the disk is full.
+            let undo_all = "INSERT OR ROLLBACK INTO settings (key, value) VALUES ('there', '')";
+            Ok::<_, StoreError>(db.execute(undo_all, []).map(drop)?)
+        });
+        let after = store.write(|db| insert(db, "after"));
+        let (busy, before, breaks, after) = futures::join!(busy, before, breaks, after);
+        assert!(busy.is_ok() && breaks.is_err());
+        let is_there = |key: &'static str| {
+            let store = store.clone();
+            async move {
+                let found = store.read(move |db| {
+                    let query = "SELECT 1 FROM settings WHERE key = ?1";
+                    Ok::<_, StoreError>(db.prepare(query)?.exists([key])?)
+                });
+                found.await.unwrap()
+            }
+        };
+        assert_eq!(before.is_ok(), is_there("before").await);
+        assert_eq!(after.is_ok(), is_there("after").await);
+        assert!(after.is_ok(), "it has nothing to do with the others");
+        store.write(|db| insert(db, "later")).await.unwrap();
+    }
+
+    #[tokio::test]
     async fn a_lazy_write_arrives_with_the_next_one_and_survives_a_close() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("db")).unwrap();

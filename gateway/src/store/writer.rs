@@ -26,6 +26,8 @@ pub(super) const LAZY_DELAY: Duration = Duration::from_secs(1);
 /// after the commit, with the commit's error if there was one.
 pub type Write = Box<dyn FnOnce(&Connection) -> (Verdict, Answer) + Send>;
 
+type Batch = Vec<(Write, Option<OwnedSemaphorePermit>)>;
+
 type Answer = Box<dyn FnOnce(Option<&rusqlite::Error>) + Send>;
 
 /// Whether a change stays.
@@ -92,9 +94,18 @@ impl Writer {
             (verdict, answer)
         });
         self.send(Message::Eager(write, permit))?;
-        answer
-            .await
-            .unwrap_or_else(|_| Err(StoreError::Closed.into()))
+        answer.await.unwrap_or_else(|_| {
+            let error = if self.is_closed() {
+                StoreError::Closed
+            } else {
+                StoreError::Commit("no transaction could begin".to_owned())
+            };
+            Err(error.into())
+        })
+    }
+
+    fn is_closed(&self) -> bool {
+        self.queue.lock().map_or(true, |queue| queue.is_none())
     }
 
     pub(super) fn write_lazily(
@@ -147,7 +158,7 @@ fn run(db: Connection, messages: &Receiver<Message>) {
             Some(due) => messages.recv_timeout(due.saturating_duration_since(Instant::now())),
         };
         let mut closing = None;
-        let mut batch: Vec<(Write, Option<OwnedSemaphorePermit>)> = Vec::new();
+        let mut batch = Batch::new();
         match next {
             Ok(message) => {
                 let mut message = Some(message);
@@ -188,24 +199,35 @@ fn run(db: Connection, messages: &Receiver<Message>) {
     }
 }
 
-fn commit(db: &Connection, batch: Vec<(Write, Option<OwnedSemaphorePermit>)>) {
-    let begun = db.execute_batch("BEGIN IMMEDIATE");
-    let mut answers = Vec::with_capacity(batch.len());
-    for (write, permit) in batch {
-        let savepoint = db.execute_batch("SAVEPOINT change");
-        let (verdict, answer) = write(db);
-        if savepoint.is_ok() {
-            let end = match verdict {
-                Verdict::Keep => "RELEASE change",
-                Verdict::Undo => "ROLLBACK TO change; RELEASE change",
-            };
-            if let Err(error) = db.execute_batch(end) {
-                error!(error = %error, "ending a savepoint");
-            }
-        }
-        answers.push((answer, permit));
+/// Carries out all of them; in one transaction, unless the database breaks that off.
+fn commit(db: &Connection, batch: Batch) {
+    let mut rest = batch.into_iter();
+    while rest.len() > 0 {
+        transact(db, &mut rest);
     }
-    let committed = begun.and_then(|()| db.execute_batch("COMMIT"));
+}
+
+/// One transaction with as many of the writes as it takes, and their answers.
+fn transact(db: &Connection, rest: &mut <Batch as IntoIterator>::IntoIter) {
+    if let Err(error) = db.execute_batch("BEGIN IMMEDIATE") {
+        error!(error = %error, writes = rest.len(), "a transaction could not begin");
+        rest.for_each(drop); // Outside a transaction each would stay, whatever is answered.
+        return;
+    }
+    let mut answers = Vec::with_capacity(rest.len());
+    let mut broken = None;
+    for (write, permit) in rest.by_ref() {
+        let (answer, ended) = carry_out(db, write);
+        answers.push((answer, permit));
+        if let Err(error) = ended {
+            broken = Some(error);
+            break;
+        }
+    }
+    let committed = match broken {
+        None => db.execute_batch("COMMIT"),
+        Some(error) => Err(error),
+    };
     if let Err(error) = &committed {
         error!(error = %error, "a commit failed; its writes are undone");
         if !db.is_autocommit() {
@@ -213,7 +235,31 @@ fn commit(db: &Connection, batch: Vec<(Write, Option<OwnedSemaphorePermit>)>) {
         }
     }
     for (answer, permit) in answers {
-        answer(committed.as_ref().err());
+        if let Some(answer) = answer {
+            answer(committed.as_ref().err());
+        }
         drop(permit);
     }
+}
+
+/// One write inside the transaction. An error means that the transaction is of no more use: what ran before in it
+/// is undone or must be, and what ran after would be committed on its own.
+fn carry_out(db: &Connection, write: Write) -> (Option<Answer>, rusqlite::Result<()>) {
+    if let Err(error) = db.execute_batch("SAVEPOINT change") {
+        return (None, Err(error));
+    }
+    let (verdict, answer) = write(db);
+    // For want of space, among others, `SQLite` undoes not the statement but the whole transaction.
+    let ended = if db.is_autocommit() {
+        Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT_ROLLBACK),
+            Some("another write of the same transaction broke it off".to_owned()),
+        ))
+    } else {
+        db.execute_batch(match verdict {
+            Verdict::Keep => "RELEASE change",
+            Verdict::Undo => "ROLLBACK TO change; RELEASE change",
+        })
+    };
+    (Some(answer), ended)
 }

@@ -9,7 +9,6 @@ mod durability;
 mod flow;
 mod harness;
 mod jobs;
-mod refusals;
 mod s3;
 mod services;
 mod system;

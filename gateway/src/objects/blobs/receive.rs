@@ -78,19 +78,23 @@ impl Blobs {
         let intake = joined(last).await?;
         let expected = expected.clone();
         let id = intake.id;
-        let found = blocking(move || intake.finish(&expected, &trailer)).await?;
         let discarded = Some(Arc::clone(&self.inner.sweep));
-        let blob = NewBlob {
-            id,
-            size: found.length,
-            md5: found.md5,
-            content: None,
-            discarded,
-        };
-        Ok(Received {
-            blob,
-            checksums: found.checksums,
+        // Whoever sends may hang up while this syncs: the file has its owner before anybody waits for it.
+        blocking(move || {
+            let found = intake.finish(&expected, &trailer)?;
+            let blob = NewBlob {
+                id,
+                size: found.length,
+                md5: found.md5,
+                content: None,
+                discarded,
+            };
+            Ok(Received {
+                blob,
+                checksums: found.checksums,
+            })
         })
+        .await
     }
 
     fn take_in_small(

@@ -178,6 +178,32 @@ async fn a_blob_that_nobody_keeps_leaves_no_file() {
 }
 
 #[tokio::test]
+async fn an_upload_that_is_given_up_at_any_moment_leaves_no_file() {
+    let place = place().await;
+    let mut was_whole = false;
+    for last in 1.. {
+        let mut receive = Box::pin(place.blobs.receive_bytes(pattern(600_000)));
+        let mut polls = 0;
+        was_whole = futures::future::poll_fn(|context| {
+            polls += 1;
+            match receive.as_mut().poll(context) {
+                std::task::Poll::Ready(_) => std::task::Poll::Ready(true),
+                std::task::Poll::Pending if polls == last => std::task::Poll::Ready(false),
+                std::task::Poll::Pending => std::task::Poll::Pending,
+            }
+        })
+        .await;
+        drop(receive);
+        if was_whole {
+            break;
+        }
+    }
+    assert!(was_whole);
+    // No restart: what nobody waits for any more is deleted by this run.
+    place.files_become(0).await;
+}
+
+#[tokio::test]
 async fn a_blob_lives_as_long_as_its_last_reference() {
     let place = place().await;
     let id = place.blobs.receive_bytes(pattern(50_000)).await.unwrap();
