@@ -124,9 +124,10 @@ impl Runtime {
         core.clean_folders(Vec::new())
             .await
             .context("removing folders of a former process")?;
+        holder::remove_old_images(&core).await;
         let holder_image = holder::image_name(&core.folders);
         if !core.images.is_present(&core.engine, &holder_image).await? {
-            holder::import_image(&core.engine, &core.folders).await?;
+            holder::import_image(&core).await?;
         }
         let probe = Probe::of(&core, &facts).await;
         let engine = Engine {

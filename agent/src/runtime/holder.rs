@@ -1,30 +1,27 @@
 //! Sleeping containers whose network namespace the members of one class join: the engine's own way to make one per
 //! container takes longer than all the rest of a start.
 
+mod image;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bollard::models::{ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig};
-use bollard::query_parameters::CreateImageOptionsBuilder;
-use futures::StreamExt;
-use tokio::time::timeout;
 use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::core::Core;
-use super::engine::{EngineClient, EngineError};
-use super::folders::Folders;
+use super::engine::EngineError;
 use super::labels;
 use super::plan::NetworkClass;
 use super::process::Process;
 
+pub(crate) use image::{image_name, import_image, remove_old_images};
+
 /// A holder sleeps: this much memory is plenty, and the engine takes no less than 6 MiB.
 const MEMORY: i64 = 16 * 1024 * 1024;
-
-/// The import of one small file ends within this time.
-const IMPORT: Duration = Duration::from_mins(1);
 
 /// A running holder; members keep it by an `Arc`.
 #[derive(Debug)]
@@ -217,7 +214,7 @@ async fn make(core: &Arc<Core>, class: &NetworkClass) -> Result<String, EngineEr
     };
     let created = match engine.call("creating a holder", create()).await {
         Err(error) if error.is_not_found() => {
-            import_image(engine, &core.folders).await?;
+            import_image(core).await?;
             engine.call("creating a holder", create()).await?
         }
         other => other?,
@@ -265,62 +262,6 @@ fn body(core: &Core, class: &NetworkClass) -> ContainerCreateBody {
         }),
         ..ContainerCreateBody::default()
     }
-}
-
-/// Image of the holders: nothing but the supervisor.
-pub(crate) fn image_name(folders: &Folders) -> String {
-    format!("spillway-holder:{}", folders.supervisor_digest)
-}
-
-/// Makes the image, from a tar of one file.
-pub(crate) async fn import_image(
-    engine: &EngineClient,
-    folders: &Folders,
-) -> Result<(), EngineError> {
-    let doing = "importing the holder image";
-    let failed = |error: std::io::Error| EngineError::Away {
-        doing,
-        message: error.to_string(),
-    };
-    let archive = folders
-        .supervisor()
-        .and_then(|binary| archive(&binary))
-        .map_err(failed)?;
-    let options = CreateImageOptionsBuilder::new()
-        .from_src("-")
-        .repo("spillway-holder")
-        .tag(&folders.supervisor_digest)
-        .changes(vec!["ENTRYPOINT [\"/supervisor\"]".into()])
-        .build();
-    let body = bollard::body_full(archive.into());
-    let mut steps = std::pin::pin!(
-        engine
-            .docker()
-            .create_image(Some(options), Some(body), None)
-    );
-    loop {
-        match timeout(IMPORT, steps.next()).await {
-            Ok(None) => return Ok(()),
-            Ok(Some(Ok(_))) => (),
-            Ok(Some(Err(error))) => return Err(EngineError::new(doing, &error)),
-            Err(_) => {
-                return Err(EngineError::Away {
-                    doing,
-                    message: "no answer".into(),
-                });
-            }
-        }
-    }
-}
-
-fn archive(binary: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut archive = tar::Builder::new(Vec::with_capacity(binary.len() + 4096));
-    let mut header = tar::Header::new_gnu();
-    header.set_size(binary.len() as u64);
-    header.set_mode(0o755);
-    header.set_cksum();
-    archive.append_data(&mut header, "supervisor", binary)?;
-    archive.into_inner()
 }
 
 /// The class that a holder of a former process was made for.

@@ -197,3 +197,23 @@ async fn an_engine_that_restarts_interrupts_runs_and_is_used_again() {
     .await;
     node.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_holder_image_of_a_former_supervisor_goes_with_the_next_start() {
+    let engine = PrivateEngine::start().await;
+    let mut node = Node::start_on_private(&engine).await;
+    let before = node.holder_images().await;
+    assert_eq!(before.len(), 1, "{before:?}");
+    node.runtime.stop().await;
+    // An update: the same program with other bytes.
+    let updated = node.settings.data.join("updated-supervisor");
+    let mut binary = std::fs::read(&node.settings.supervisor).unwrap();
+    binary.extend_from_slice(b"newer");
+    std::fs::write(&updated, binary).unwrap();
+    node.settings.supervisor = updated;
+    node.runtime = Runtime::start(node.settings.clone()).await.unwrap();
+    let after = node.holder_images().await;
+    assert_eq!(after.len(), 1, "{after:?}");
+    assert_ne!(after, before);
+    node.stop().await;
+}
