@@ -64,7 +64,7 @@ pub(super) async fn publish(
                 outputs = ready;
                 story.usage.output_bytes = bytes;
             }
-            Err(Unpublished::Lost) => return,
+            Err(Unpublished::Lost) => return say_lost(lease),
             Err(Unpublished::Failed(message)) => {
                 outcome = Outcome::Failed {
                     reason: FailureReason::StageOut,
@@ -112,9 +112,10 @@ pub(super) async fn publish(
         outputs: Vec::new(),
         ..completion
     };
-    let Some(Err(LinkError::Refused { words, .. })) = deliver(site, lease, entry, body).await
-    else {
-        return;
+    let words = match deliver(site, lease, entry, body).await {
+        None => return say_lost(lease),
+        Some(Err(LinkError::Refused { words, .. })) => words,
+        Some(_) => return,
     };
     if succeeded {
         let mut spare = spare;
@@ -124,6 +125,15 @@ pub(super) async fn publish(
         );
         deliver(site, lease, entry, encode(&spare)).await;
     }
+}
+
+fn say_lost(lease: &Lease) {
+    let (job, attempt) = (&lease.attempt.job, lease.attempt.attempt);
+    tracing::info!(
+        job,
+        attempt,
+        "is no longer this node's; its results are dropped"
+    );
 }
 
 /// Failures that the log does not explain yet.
@@ -265,20 +275,23 @@ async fn deliver(
             );
             let file = folder.join("completion.json");
             let spooled = file.clone();
+            let content = body.clone();
             let spool = move || {
-                std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(spooled, body))
+                std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(spooled, content))
             };
             match blocking(spool).await.and_then(|done| done) {
                 Ok(()) => {
+                    drop(body);
                     persist(&entry.lost, || {
                         site.link.complete_from(attempt, &file, bytes)
                     })
                     .await?
                 }
-                Err(source) => Err(LinkError::Disk {
-                    doing: "keeping the end of an attempt",
-                    source,
-                }),
+                Err(error) => {
+                    // A full disk must not cost a result that exists.
+                    tracing::warn!(job, attempt = attempt.attempt, %error, "the end is kept in memory, not on disk");
+                    persist(&entry.lost, || site.link.complete(attempt, body.clone())).await?
+                }
             }
         }
         first => first,
@@ -289,7 +302,7 @@ async fn deliver(
             tracing::info!(
                 job = attempt.job,
                 attempt = attempt.attempt,
-                "was given to another; its results are dropped"
+                "is no longer this node's; its results are dropped"
             );
         }
         Err(error) => {
