@@ -4,6 +4,8 @@
 #![allow(clippy::items_after_statements)] // The helper of a table of cases comes last.
 
 mod gateway;
+#[path = "../shared/leftovers.rs"]
+mod leftovers;
 mod node;
 
 mod membership;

@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
-use spillway_agent::{Agent, Config, Secret};
+use spillway_agent::{Agent, Config, DEFAULT_DOCKER, Secret};
 use spillway_model::service::{Edge, Service, StorageIo};
 use spillway_model::wire::link::{
     Attempt, InputFile, Lease, Output, OutputContent, Resources, ServiceDefinition,
 };
 
 use crate::gateway::{Gateway, JOIN_TOKEN};
+use crate::leftovers::remove_containers;
 
 /// Label on all that these tests create.
 const LABEL: &str = "spillway.test";
@@ -115,8 +116,6 @@ impl Node {
             memory: "64Mi".to_owned(),
             cpu: "0.5".to_owned(),
             token: "0".repeat(64),
-            // What is tested here needs no network, and so asks nothing of the machine's.
-            edge: Some(edge()),
             output: vec![StorageIo {
                 storage_provider: "minio.default".to_owned(),
                 path: "out/of".to_owned(),
@@ -172,10 +171,29 @@ impl Node {
         }
     }
 
+    /// Label that only this node's containers carry.
+    pub(crate) fn label(&self) -> String {
+        let (key, value) = own_label(self.data.path());
+        format!("{key}={value}")
+    }
+
     /// What is left in a folder of the agent's.
     pub(crate) fn left_in(&self, folder: &str) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(self.data.path().join(folder)).unwrap();
         entries.map(|entry| entry.unwrap().path()).collect()
+    }
+}
+
+fn own_label(data: &Path) -> (String, String) {
+    let name = data.file_name().unwrap_or_default().to_string_lossy();
+    ("spillway.test.node".to_owned(), name.into_owned())
+}
+
+/// After a test that failed half-way: no container stays.
+impl Drop for Node {
+    fn drop(&mut self) {
+        drop(self.agent.take());
+        remove_containers(DEFAULT_DOCKER, &self.label());
     }
 }
 
@@ -186,7 +204,7 @@ pub(crate) fn config(gateway: &Gateway, data: &Path) -> Config {
         join_token: Some(Secret::from(JOIN_TOKEN.to_owned())),
         node: Some("test-node".to_owned()),
         supervisor: Some(supervisor()),
-        container_labels: vec![(LABEL.to_owned(), "agent".to_owned())],
+        container_labels: vec![(LABEL.to_owned(), "agent".to_owned()), own_label(data)],
         stop_grace: Duration::from_secs(1),
         ..Config::default()
     }
@@ -230,17 +248,10 @@ pub(crate) fn texts(outputs: &[Output]) -> Vec<(String, String)> {
         .collect()
 }
 
-fn edge() -> Edge {
-    Edge {
-        network: Some("none".to_owned()),
-        ..Edge::default()
-    }
-}
-
 /// The edge block with this time limit.
 pub(crate) fn timeout(text: &str) -> Edge {
     Edge {
         timeout: Some(text.to_owned()),
-        ..edge()
+        ..Edge::default()
     }
 }

@@ -43,12 +43,8 @@ async fn a_file_of_300_mb_passes_with_little_memory_and_a_signal_ends_the_progra
             "--node",
             "program",
         ])
-        .args([
-            "--container-label",
-            "spillway.test=agent",
-            "--stop-grace",
-            "1s",
-        ])
+        .args(["--container-label", "spillway.test=agent"])
+        .args(["--container-label", &node.label(), "--stop-grace", "1s"])
         .arg("--data")
         .arg(node.data.path())
         .arg("--supervisor")

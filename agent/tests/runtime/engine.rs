@@ -132,6 +132,18 @@ impl Node {
         self.listed("holder").await
     }
 
+    /// Names of all images of holders.
+    pub(crate) async fn holder_images(&self) -> Vec<String> {
+        let filters = HashMap::from([("reference", vec!["spillway-holder"])]);
+        let options = bollard::query_parameters::ListImagesOptionsBuilder::new().filters(&filters);
+        let listed = self.docker.list_images(Some(options.build())).await;
+        listed
+            .unwrap()
+            .into_iter()
+            .flat_map(|image| image.repo_tags)
+            .collect()
+    }
+
     async fn containers(&self) -> Vec<String> {
         let mut all = self.members().await;
         all.extend(self.holders().await);
@@ -164,6 +176,14 @@ impl Node {
         let (end, output) = run(&mut member, 20_000).await;
         member.release().await;
         (warm, end.unwrap(), output)
+    }
+}
+
+/// After a test that failed half-way: no container stays.
+impl Drop for Node {
+    fn drop(&mut self) {
+        let label = format!("spillway.agent={}", self.settings.identity);
+        crate::leftovers::remove_containers(&self.settings.docker, &label);
     }
 }
 

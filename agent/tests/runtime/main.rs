@@ -6,5 +6,7 @@
 
 mod containers;
 mod engine;
+#[path = "../shared/leftovers.rs"]
+mod leftovers;
 mod pool;
 mod speed;
