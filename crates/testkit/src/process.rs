@@ -4,11 +4,11 @@ use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::PATIENCE;
 
@@ -92,11 +92,25 @@ impl Process {
             .with_context(|| format!("killing {}", self.name))
     }
 
+    /// SIGSTOP: it hangs, its connections stay open.
+    pub fn freeze(&self) -> Result<()> {
+        self.signal(Signal::SIGSTOP)
+    }
+
+    /// SIGCONT: it goes on as if no time had passed.
+    pub fn thaw(&self) -> Result<()> {
+        self.signal(Signal::SIGCONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = Pid::from_raw(i32::try_from(self.pid()?)?);
+        kill(pid, signal).with_context(|| format!("sending {signal} to {}", self.name))
+    }
+
     /// SIGTERM, and waits for a clean end.
     pub async fn stop(&mut self) -> Result<()> {
-        if let Some(pid) = self.child.id() {
-            kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGTERM)
-                .with_context(|| format!("stopping {}", self.name))?;
+        if self.child.id().is_some() {
+            self.signal(Signal::SIGTERM)?;
         }
         match timeout(PATIENCE, self.child.wait()).await {
             Ok(Ok(status)) if status.success() => Ok(()),
@@ -116,6 +130,21 @@ impl Process {
     /// Everything it printed so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Waits until it has printed this.
+    pub async fn wait_for_log(&self, words: &str) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.log().contains(words) {
+            ensure!(
+                Instant::now() < deadline,
+                "{} did not say {words:?}; its log:\n{}",
+                self.name,
+                self.log_tail(40)
+            );
+            sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
     }
 
     /// The last lines it printed.

@@ -124,6 +124,17 @@ async fn every_accepted_upload_has_exactly_one_result_whatever_is_killed() -> Re
         .filter(|job| job.state != JobState::Succeeded)
         .collect();
     ensure!(lost.is_empty(), "not succeeded: {lost:#?}");
+    let interruptions: u32 = jobs.iter().map(|job| job.interruptions).sum();
+    println!(
+        "of {} jobs {} took more than one attempt; {interruptions} interruptions; {} uploads were repeated",
+        jobs.len(),
+        jobs.iter().filter(|job| job.attempt > 1).count(),
+        jobs.len() - UPLOADS,
+    );
+    ensure!(
+        interruptions > 0,
+        "nothing was interrupted: these kills prove nothing"
+    );
     for number in 0..UPLOADS {
         let result = cluster
             .get(&format!("work/out/{number}.txt"))

@@ -5,6 +5,7 @@ mod examples;
 mod failures;
 mod files;
 mod many;
+mod outages;
 mod triggers;
 
 /// What happens to files whose names or sizes are unusual, and where outputs go.
