@@ -32,10 +32,11 @@ docs: ## Build the reference of the crates into target/doc
 images: ## Build the container images of the examples
 	@scripts/images
 
-build: ## Build release binaries into target/release, the supervisor into target/supervisor
+build: ## Build release binaries into target/release
 	@scripts/setup build
 	@scripts/build-supervisor
 	@$(CARGO) build --release -p spillway -p spillway-agent -p spillway-gateway
+	@cp target/supervisor/spillway-supervisor target/release/
 
 cross-check: ## Cross-build agent and supervisor for 64-bit ARM, run them and the supervisor's tests (emulated elsewhere)
 	@scripts/cross-check
