@@ -126,7 +126,8 @@ async fn every_accepted_upload_has_exactly_one_result_whatever_is_killed() -> Re
     ensure!(lost.is_empty(), "not succeeded: {lost:#?}");
     let interruptions: u32 = jobs.iter().map(|job| job.interruptions).sum();
     println!(
-        "of {} jobs {} took more than one attempt; {interruptions} interruptions; {} uploads were repeated",
+        "of {} jobs {} have an attempt above 1 (a restarted gateway skips a number); {interruptions} interruptions; \
+         {} uploads were repeated",
         jobs.len(),
         jobs.iter().filter(|job| job.attempt > 1).count(),
         jobs.len() - UPLOADS,
