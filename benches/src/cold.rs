@@ -35,7 +35,7 @@ pub(crate) async fn measure(stage: &mut Stage) -> Result<Vec<Row>> {
                 .await?
                 .to_script,
         );
-        runc.push(bundle.run(number)?.to_script);
+        runc.push(bundle.time_to_script(number)?);
     }
     floors::remove(stage, &holder).await?;
     stage.cluster.delete_service("bench-cold").await?;

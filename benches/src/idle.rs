@@ -1,7 +1,7 @@
 //! Figure 6: what gateway and agent cost while nothing happens, with twenty services deployed.
 
 use anyhow::{Context, Result};
-use spillway_testkit::{Memory, ServiceSpec};
+use spillway_testkit::{Activity, Memory, ServiceSpec};
 
 use crate::flash::Disk;
 use crate::report::{Bound, Row};
@@ -40,10 +40,9 @@ pub(crate) async fn measure(stage: &mut Stage) -> Result<Vec<Row>> {
     .enumerate()
     {
         let memory = process.memory()?;
-        let (cpu, wakeups) = (
-            after.0[place].0 - before.0[place].0,
-            after.0[place].1 - before.0[place].1,
-        );
+        let (cpu, wakeups) = after.0[place].since(&before.0[place]);
+        #[allow(clippy::cast_precision_loss)] // A count of wake-ups.
+        let (cpu, wakeups) = (cpu.as_secs_f64(), wakeups as f64);
         let limit = if name == "agent" {
             (8.0, 4.0)
         } else {
@@ -109,13 +108,12 @@ pub(crate) async fn measure(stage: &mut Stage) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// CPU seconds and wake-ups so far of agent and gateway.
-fn counters(stage: &Stage) -> Result<[(f64, f64); 2]> {
-    let of = |process: &spillway_testkit::Process| -> Result<(f64, f64)> {
-        #[allow(clippy::cast_precision_loss)] // A count of wake-ups.
-        Ok((process.cpu()?.as_secs_f64(), process.wakeups()? as f64))
-    };
-    Ok([of(&stage.cluster.agents[0])?, of(&stage.cluster.gateway)?])
+/// What agent and gateway have done so far.
+fn counters(stage: &Stage) -> Result<[Activity; 2]> {
+    Ok([
+        stage.cluster.agents[0].activity()?,
+        stage.cluster.gateway.activity()?,
+    ])
 }
 
 fn pid_of(name: &str) -> Option<u32> {

@@ -117,7 +117,7 @@ async fn runc_rate(stage: &Stage, count: usize) -> Result<Samples> {
         .collect::<Vec<_>>()
         .await
         .into_iter()
-        .try_for_each(|life| life?.map(|_| ()))?;
+        .try_for_each(|run| run?)?;
     Ok(Samples::one(number(count) / began.elapsed().as_secs_f64()))
 }
 

@@ -28,7 +28,7 @@ pub use client::Client;
 pub use cluster::{AgentOptions, Cluster, ClusterOptions};
 pub use docker::{Engine, TestImage};
 pub use dockerd::PrivateDockerd;
-pub use process::{Memory, Process};
+pub use process::{Activity, Memory, Process};
 pub use service::ServiceSpec;
 
 /// How long anything in a test may take before it counts as hung. Generous: the machines are small and shared.

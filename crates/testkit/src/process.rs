@@ -1,5 +1,7 @@
 //! A program under test: started, killed, looked at from outside.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,6 +30,23 @@ pub struct Memory {
     pub proportional: u64,
     /// The largest resident size so far.
     pub peak_resident: u64,
+}
+
+/// CPU time in nanoseconds and voluntary context switches (how often something woke it up) of each thread.
+#[derive(Debug, Clone, Default)]
+pub struct Activity(BTreeMap<OsString, (u64, u64)>);
+
+impl Activity {
+    /// CPU time and wake-ups since `before`, of the threads that are still there.
+    pub fn since(&self, before: &Self) -> (Duration, u64) {
+        let (mut nanoseconds, mut wakeups) = (0, 0);
+        for (thread, now) in &self.0 {
+            let then = before.0.get(thread).copied().unwrap_or_default();
+            nanoseconds += now.0.saturating_sub(then.0);
+            wakeups += now.1.saturating_sub(then.1);
+        }
+        (Duration::from_nanos(nanoseconds), wakeups)
+    }
 }
 
 impl Memory {
@@ -159,29 +178,19 @@ impl Process {
         Memory::of(self.pid()?)
     }
 
-    /// CPU time used so far.
-    pub fn cpu(&self) -> Result<Duration> {
-        let mut total = 0;
+    /// What all its threads have done so far.
+    pub fn activity(&self) -> Result<Activity> {
+        let mut threads = BTreeMap::new();
         for task in fs::read_dir(format!("/proc/{}/task", self.pid()?))? {
+            let task = task?;
             // First field: time on a CPU in nanoseconds (`proc_pid_schedstat`).
-            let stat = fs::read_to_string(task?.path().join("schedstat")).unwrap_or_default();
-            total += stat
-                .split(' ')
-                .next()
-                .and_then(|field| field.parse::<u64>().ok())
-                .unwrap_or(0);
+            let stat = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+            let nanoseconds = stat.split(' ').next().and_then(|field| field.parse().ok());
+            let status = fs::read_to_string(task.path().join("status")).unwrap_or_default();
+            let wakeups = field(&status, "voluntary_ctxt_switches:");
+            threads.insert(task.file_name(), (nanoseconds.unwrap_or(0), wakeups));
         }
-        Ok(Duration::from_nanos(total))
-    }
-
-    /// Voluntary context switches of all threads so far: how often something woke it up.
-    pub fn wakeups(&self) -> Result<u64> {
-        let mut total = 0;
-        for task in fs::read_dir(format!("/proc/{}/task", self.pid()?))? {
-            let status = fs::read_to_string(task?.path().join("status")).unwrap_or_default();
-            total += field(&status, "voluntary_ctxt_switches:");
-        }
-        Ok(total)
+        Ok(Activity(threads))
     }
 }
 

@@ -156,11 +156,12 @@ pub(super) fn migrations() -> Migrations<'static> {
     Migrations::from_slice(STEPS)
 }
 
-/// Settings of the writer's connection. FULL: a commit is on disk when it returns, which acknowledgements rely on.
+/// Settings of the writer's connection. Small pages: a commit writes every page that it touched as a whole, and the
+/// rows here are small. FULL: a commit is on disk when it returns, which acknowledgements rely on.
 pub(super) fn prepare(db: &Connection) -> rusqlite::Result<()> {
     db.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;
-         PRAGMA cache_size = -2048; PRAGMA mmap_size = 0; PRAGMA wal_autocheckpoint = 2000;
+        "PRAGMA page_size = 1024; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;
+         PRAGMA cache_size = -2048; PRAGMA mmap_size = 0; PRAGMA wal_autocheckpoint = 8000;
          PRAGMA journal_size_limit = 16777216; PRAGMA temp_store = MEMORY;",
     )?;
     db.set_prepared_statement_cache_capacity(64);

@@ -98,7 +98,7 @@ impl Writer {
             let error = if self.is_closed() {
                 StoreError::Closed
             } else {
-                StoreError::Commit("no transaction could begin".to_owned())
+                StoreError::Commit("the change could not be carried out".to_owned())
             };
             Err(error.into())
         })
@@ -150,41 +150,9 @@ impl Writer {
 }
 
 fn run(db: Connection, messages: &Receiver<Message>) {
-    let mut lazy: Vec<Write> = Vec::new();
-    let mut lazy_due: Option<Instant> = None;
+    let mut intake = Intake::default();
     loop {
-        let next = match lazy_due {
-            None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(due) => messages.recv_timeout(due.saturating_duration_since(Instant::now())),
-        };
-        let mut closing = None;
-        let mut batch = Batch::new();
-        match next {
-            Ok(message) => {
-                let mut message = Some(message);
-                while let Some(taken) = message.take() {
-                    match taken {
-                        Message::Eager(write, permit) => batch.push((write, Some(permit))),
-                        Message::Lazy(write) => {
-                            lazy_due.get_or_insert_with(|| Instant::now() + LAZY_DELAY);
-                            lazy.push(write);
-                        }
-                        Message::Close(reply) => closing = Some(reply),
-                    }
-                    if batch.len() < BATCH && closing.is_none() {
-                        message = messages.try_recv().ok();
-                    }
-                }
-            }
-            Err(RecvTimeoutError::Timeout) => (),
-            Err(RecvTimeoutError::Disconnected) => closing = Some(oneshot::channel().0),
-        }
-        let lazy_is_due = lazy_due.is_some_and(|due| due <= Instant::now());
-        if !batch.is_empty() || lazy_is_due || closing.is_some() {
-            // Lazy writes were asked for before whatever is eager now.
-            batch.splice(0..0, lazy.drain(..).map(|write| (write, None)));
-            lazy_due = None;
-        }
+        let (batch, closing) = intake.next(messages);
         if !batch.is_empty() {
             commit(&db, batch);
         }
@@ -196,6 +164,52 @@ fn run(db: Connection, messages: &Receiver<Message>) {
             let _ = reply.send(()); // Whoever closed us may have gone.
             return;
         }
+    }
+}
+
+/// What has arrived and is not in a transaction yet.
+#[derive(Default)]
+struct Intake {
+    lazy: Vec<Write>,
+    /// When the oldest lazy write is committed without company.
+    lazy_due: Option<Instant>,
+}
+
+impl Intake {
+    /// Waits for something to do and takes all that is there: while a commit flushes, the next ones gather, so the
+    /// slower the disk, the more of them share a flush. An empty batch means that only the order to close came, which
+    /// may be there beside a batch, too.
+    fn next(&mut self, messages: &Receiver<Message>) -> (Batch, Option<oneshot::Sender<()>>) {
+        let mut eager = Batch::new();
+        let mut closing = None;
+        while eager.len() < BATCH && closing.is_none() {
+            // With something at hand nothing more is waited for.
+            let due = if eager.is_empty() {
+                self.lazy_due
+            } else {
+                Some(Instant::now())
+            };
+            let arrived = match due {
+                None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(due) => messages.recv_timeout(due.saturating_duration_since(Instant::now())),
+            };
+            match arrived {
+                Ok(Message::Eager(write, permit)) => eager.push((write, Some(permit))),
+                Ok(Message::Lazy(write)) => {
+                    self.lazy_due
+                        .get_or_insert_with(|| Instant::now() + LAZY_DELAY);
+                    self.lazy.push(write);
+                }
+                Ok(Message::Close(reply)) => closing = Some(reply),
+                Err(RecvTimeoutError::Timeout) => break,
+                Err(RecvTimeoutError::Disconnected) => closing = Some(oneshot::channel().0),
+            }
+        }
+        self.lazy_due = None;
+        // Lazy writes were asked for before whatever is eager now.
+        let mut batch: Batch = self.lazy.drain(..).map(|write| (write, None)).collect();
+        batch.append(&mut eager);
+        (batch, closing)
     }
 }
 
@@ -248,7 +262,12 @@ fn carry_out(db: &Connection, write: Write) -> (Option<Answer>, rusqlite::Result
     if let Err(error) = db.execute_batch("SAVEPOINT change") {
         return (None, Err(error));
     }
-    let (verdict, answer) = write(db);
+    // A write that panics is undone, and its caller hears that nobody answers; the thread has others to serve.
+    let carried_out = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| write(db)));
+    let (verdict, answer) = match carried_out {
+        Ok((verdict, answer)) => (verdict, Some(answer)),
+        Err(_) => (Verdict::Undo, None),
+    };
     // For want of space, among others, `SQLite` undoes not the statement but the whole transaction.
     let ended = if db.is_autocommit() {
         Err(rusqlite::Error::SqliteFailure(
@@ -261,5 +280,5 @@ fn carry_out(db: &Connection, write: Write) -> (Option<Answer>, rusqlite::Result
             Verdict::Undo => "ROLLBACK TO change; RELEASE change",
         })
     };
-    (Some(answer), ended)
+    (answer, ended)
 }
