@@ -49,7 +49,7 @@ pub struct Config {
     /// The administrator [default: oscar]
     #[arg(long, env = "OSCAR_USERNAME", value_name = "NAME")]
     pub username: Option<String>,
-    /// His password [default: generated at the first start, kept in the data folder]
+    /// The administrator's password [default: generated at the first start, kept in the data folder]
     #[arg(
         long,
         env = "OSCAR_PASSWORD",
