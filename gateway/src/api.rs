@@ -4,6 +4,7 @@ mod answer;
 mod body;
 mod buckets;
 mod config;
+mod cors;
 mod deployment;
 mod executions;
 mod info;
@@ -107,6 +108,7 @@ pub(crate) fn service(
         .layer(CatchPanicLayer::custom(|_| {
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }));
+    let router = cors::allow(router, &app.settings.cors_origins);
     MapRequestLayer::new(paths::tidy).layer(router)
 }
 

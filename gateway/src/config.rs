@@ -108,6 +108,12 @@ pub struct Config {
     /// A job goes back to the queue so long after its node's last sign of life [default: 30s]
     #[arg(long, env = "SPILLWAY_LEASE", value_name = "TIME")]
     pub lease: Option<SignedDuration>,
+    /// How often agents give a sign of life [default: a third of the lease]
+    #[arg(long, env = "SPILLWAY_HEARTBEAT", value_name = "TIME")]
+    pub heartbeat: Option<SignedDuration>,
+    /// Unfinished jobs at most; beyond, events that would start another are refused with 503 [default: 1000000]
+    #[arg(long, env = "SPILLWAY_UNFINISHED_JOBS", value_name = "NUMBER")]
+    pub unfinished_jobs: Option<u64>,
     /// Seconds for which finished jobs and their logs are kept [default: 2592000]
     #[arg(long, env = "TTL_JOB", value_name = "SECONDS")]
     pub ttl_job: Option<u64>,
@@ -117,6 +123,28 @@ pub struct Config {
     /// Bytes that the logs of finished jobs may take together [default: 268435456]
     #[arg(long, env = "SPILLWAY_KEEP_LOG_BYTES", value_name = "BYTES")]
     pub keep_log_bytes: Option<u64>,
+    /// Bytes that the object store leaves free on the disk [default: 67108864]
+    #[arg(long, env = "SPILLWAY_S3_RESERVE", value_name = "BYTES")]
+    pub s3_reserve: Option<u64>,
+    /// Largest upload, or part of one, in bytes [default: 5368709120]
+    #[arg(long, env = "SPILLWAY_S3_MAX_OBJECT", value_name = "BYTES")]
+    pub s3_max_object: Option<u64>,
+    /// Origins whose pages may use the object store from a browser, with commas between them; * for all [default: *]
+    #[arg(
+        long,
+        env = "SPILLWAY_S3_CORS_ORIGINS",
+        value_delimiter = ',',
+        value_name = "ORIGINS"
+    )]
+    pub s3_cors_origins: Option<Vec<String>>,
+    /// Origins whose pages may use the API, such as that of a dashboard hosted elsewhere; * for all [default: none]
+    #[arg(
+        long,
+        env = "SPILLWAY_CORS_ORIGINS",
+        value_delimiter = ',',
+        value_name = "ORIGINS"
+    )]
+    pub cors_origins: Option<Vec<String>>,
     /// Show Go clients the ports of exposed services as numbers, as OSCAR's CLI up to 1.9 expects [default: true]
     #[arg(long, env = "SPILLWAY_SCALAR_PORTS", value_name = "true|false")]
     pub scalar_ports: Option<bool>,
@@ -157,9 +185,15 @@ impl Config {
             password_guesses: self.password_guesses.or(other.password_guesses),
             password_guess_every: self.password_guess_every.or(other.password_guess_every),
             lease: self.lease.or(other.lease),
+            heartbeat: self.heartbeat.or(other.heartbeat),
+            unfinished_jobs: self.unfinished_jobs.or(other.unfinished_jobs),
             ttl_job: self.ttl_job.or(other.ttl_job),
             keep_jobs: self.keep_jobs.or(other.keep_jobs),
             keep_log_bytes: self.keep_log_bytes.or(other.keep_log_bytes),
+            s3_reserve: self.s3_reserve.or(other.s3_reserve),
+            s3_max_object: self.s3_max_object.or(other.s3_max_object),
+            s3_cors_origins: self.s3_cors_origins.or(other.s3_cors_origins),
+            cors_origins: self.cors_origins.or(other.cors_origins),
             scalar_ports: self.scalar_ports.or(other.scalar_ports),
         }
     }

@@ -35,6 +35,7 @@ pub struct Gateway {
     s3_address: SocketAddr,
     settings: Settings,
     store: Store,
+    blobs: Blobs,
     queue: Queue,
     lifetime: Lifetime,
     /// Held as long as we run: no second gateway on the same data.
@@ -55,9 +56,13 @@ impl Gateway {
 
         let database = settings.data.join("spillway.db");
         let store = tokio::task::spawn_blocking(move || Store::open(&database)).await??;
-        let blobs = Blobs::open(&settings.data.join("blobs"), store.clone())
-            .await
-            .context("opening the blobs")?;
+        let blobs = Blobs::open_with_reserve(
+            &settings.data.join("blobs"),
+            store.clone(),
+            settings.objects.reserve,
+        )
+        .await
+        .context("opening the blobs")?;
         let queue = Queue::start(store.clone(), blobs.clone(), settings.queue.clone())
             .await
             .context("starting the queue")?;
@@ -121,6 +126,7 @@ impl Gateway {
             s3_address,
             settings,
             store,
+            blobs,
             queue,
             lifetime,
             _lock: lock,
@@ -164,6 +170,7 @@ impl Gateway {
             );
         }
         self.queue.stop().await;
+        self.blobs.close().await;
         self.store.close().await;
         addresses::remove(&self.settings.data).await;
         info!("the gateway has stopped");
@@ -214,7 +221,7 @@ fn s3_service(settings: &Settings, store: &Store, blobs: &Blobs, queue: &Queue) 
             access_key: keys.access_key.reveal().to_owned(),
             secret_key: keys.secret_key.reveal().to_owned(),
         },
-        settings: crate::objects::Settings::default(),
+        settings: settings.objects.clone(),
     })
 }
 

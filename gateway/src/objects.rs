@@ -6,6 +6,7 @@
 
 pub mod blobs;
 pub mod buckets;
+mod chunks;
 mod conditions;
 mod error;
 mod keys;
@@ -22,6 +23,7 @@ use conditions::Conditions;
 pub use error::ObjectError;
 pub use keys::{MAX_KEY, check_bucket_name, check_key};
 pub use listing::list_page;
+pub(crate) use rows::put_output;
 pub use rows::{
     NewObject, Object, delete as delete_object, find as find_object, get as get_object, put_object,
 };

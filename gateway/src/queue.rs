@@ -19,6 +19,7 @@ mod listing;
 mod live;
 mod removal;
 mod retention;
+mod room;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use rusqlite::Connection;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use accept::CallError;
 pub use backoff::Backoff;
 pub use clock::Clock;
 pub(crate) use clock::timestamp;
@@ -46,6 +48,7 @@ use board::{Board, Ready};
 use catalog::Catalog;
 use cause::Stored;
 use dispatcher::Dispatcher;
+use room::Room;
 
 /// Clonable handle to the queue.
 #[derive(Debug, Clone)]
@@ -62,6 +65,7 @@ struct Shared {
     catalog: Arc<Mutex<Arc<Catalog>>>,
     staged: Arc<completion::Staging>,
     live: Live,
+    room: Room,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -80,6 +84,9 @@ pub struct QueueSettings {
     pub backoff: Backoff,
     /// Interruptions after which a job is given up.
     pub interruptions: u32,
+    /// Jobs that are neither done nor given up, at most; beyond that, new events are refused. Outputs of jobs are
+    /// not: what they trigger must not be lost.
+    pub unfinished: u64,
     /// Finished jobs and dead letters are kept so long (OSCAR's `TTL_JOB`).
     pub keep: Duration,
     /// So many of them at most; the oldest go first.
@@ -105,6 +112,7 @@ impl Default for QueueSettings {
             handover: Duration::from_secs(5),
             backoff: Backoff::default(),
             interruptions: 100,
+            unfinished: 1_000_000,
             keep: Duration::from_hours(720),
             keep_jobs: 100_000,
             keep_log_bytes: 256 * 1024 * 1024,
@@ -174,7 +182,7 @@ impl Queue {
         blobs: Blobs,
         settings: QueueSettings,
     ) -> Result<Self, StoreError> {
-        let (epoch, leased, nodes, catalog) = store
+        let (epoch, leased, nodes, catalog, unfinished) = store
             .write(|db| {
                 let epoch = dispatcher::next_epoch(db)?;
                 Ok::<_, StoreError>((
@@ -182,6 +190,7 @@ impl Queue {
                     rows::leased(db)?,
                     dispatcher::known_nodes(db)?,
                     Catalog::load(db)?,
+                    room::count(db)?,
                 ))
             })
             .await?;
@@ -192,6 +201,7 @@ impl Queue {
                 .unwrap_or_else(|| store.folder().join("live")),
         )
         .await;
+        let room = Room::new(unfinished, settings.unfinished);
         let (handle, inbox) = dispatcher::channel();
         let catalog = Arc::new(catalog);
         let mut board = Board::new(epoch, settings.lease);
@@ -206,6 +216,7 @@ impl Queue {
             catalog: Arc::new(Mutex::new(catalog)),
             staged: Arc::default(),
             live,
+            room,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
@@ -214,6 +225,7 @@ impl Queue {
         shared.tasks.spawn(retention::run(
             shared.store.clone(),
             shared.settings.clone(),
+            shared.room.clone(),
             shared.stop.clone(),
         ));
         Ok(Self(shared))
@@ -248,17 +260,19 @@ impl Queue {
 
     /// After the commit: the jobs may be granted from now on.
     pub fn announce(&self, jobs: Vec<QueuedJob>) {
+        self.0.room.add(jobs.len());
         self.0.dispatcher.announce(jobs);
     }
 
     /// Accepts a direct call durably and announces it. A second call with the name of a job that is there already
     /// is the same job.
-    pub async fn call(&self, call: DirectCall) -> Result<QueuedJob, StoreError> {
-        let (job, is_new) = accept::call(&self.0, call, self.catalog()).await?;
-        if is_new {
-            self.announce(vec![job.clone()]);
-        }
-        Ok(job)
+    pub async fn call(&self, call: DirectCall) -> Result<QueuedJob, CallError> {
+        accept::call(self, call).await
+    }
+
+    /// The limit of unfinished jobs, if it is reached: no new event is to be accepted.
+    pub(crate) fn exhausted(&self) -> Option<u64> {
+        self.0.room.exhausted()
     }
 
     /// After the commit of any change to the table of services.
@@ -268,7 +282,13 @@ impl Queue {
 
     /// Deletes jobs with their logs and inputs, killing those that run; returns how many.
     pub async fn delete(&self, service: &str, which: Which) -> Result<u64, StoreError> {
-        removal::delete(&self.0, service, which).await
+        let (queue, service) = (self.clone(), service.to_owned());
+        // On its own task: what was deleted must be told to those who run it, even if the client hangs up.
+        let work = self
+            .0
+            .tasks
+            .spawn(async move { removal::delete(&queue.0, &service, which).await });
+        work.await.unwrap_or(Err(StoreError::Closed))
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

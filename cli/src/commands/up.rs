@@ -228,6 +228,11 @@ fn start_log(verbose: bool) {
     let default = if verbose { "info" } else { "warn" };
     let filter =
         EnvFilter::try_from_env("SPILLWAY_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    // It logs the headers of requests, and with them authorisation.
+    let filter = match "s3s=off".parse() {
+        Ok(silence) => filter.add_directive(silence),
+        Err(_) => filter,
+    };
     // A subscriber that is there already, in a test, does as well.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)

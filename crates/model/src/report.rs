@@ -71,6 +71,12 @@ pub struct JobReport {
     pub spans: Spans,
     /// From acceptance (or the end of the back-off) to the grant of the last attempt, in microseconds.
     pub queued_us: u64,
+    /// What it published, as `bucket/key`: the first hundred at most.
+    #[serde(default)]
+    pub outputs: Vec<String>,
+    /// How many objects it published, named in `outputs` or not.
+    #[serde(default)]
+    pub output_count: u64,
 }
 
 /// The input of a job.

@@ -76,15 +76,7 @@ async fn accept(
             caller.to_owned()
         },
     };
-    let queue = app.queue.clone();
-    // In a task of its own: a caller who hangs up between commit and announcement must not leave the job unnoticed.
-    let work = app
-        .services
-        .tasks
-        .spawn(async move { queue.call(call).await });
-    let job = work
-        .await
-        .map_err(|_| Problem::Empty(StatusCode::INTERNAL_SERVER_ERROR))??;
+    let job = app.queue.call(call).await?;
     Ok((StatusCode::CREATED, [(JOB_HEADER, job.name)]).into_response())
 }
 

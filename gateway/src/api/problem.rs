@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use tracing::error;
 
 use crate::objects::ObjectError;
+use crate::queue::CallError;
 use crate::services::ServiceError;
 use crate::store::StoreError;
 
@@ -72,6 +73,15 @@ impl Problem {
 impl From<StoreError> for Problem {
     fn from(cause: StoreError) -> Self {
         Self::of_service("Error reading the database", cause.into())
+    }
+}
+
+impl From<CallError> for Problem {
+    fn from(cause: CallError) -> Self {
+        match cause {
+            CallError::Full(_) => Self::Text(StatusCode::SERVICE_UNAVAILABLE, cause.to_string()),
+            CallError::Store(cause) => cause.into(),
+        }
     }
 }
 

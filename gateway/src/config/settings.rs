@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use jiff::SignedDuration;
 
 use super::{Config, Credentials};
+use crate::objects;
 use crate::queue::QueueSettings;
 
 /// Where the gateway keeps its data unless told otherwise.
@@ -27,6 +28,9 @@ pub struct Settings {
     pub credentials: Credentials,
     pub limits: Limits,
     pub queue: QueueSettings,
+    pub objects: objects::Settings,
+    /// Origins whose pages may use the API.
+    pub cors_origins: Vec<String>,
     pub scalar_ports: bool,
 }
 
@@ -82,6 +86,11 @@ impl Settings {
             name,
             credentials,
             queue: queue(config, &limits)?,
+            objects: objects(config)?,
+            cors_origins: origins(
+                "cors_origins",
+                config.cors_origins.clone().unwrap_or_default(),
+            )?,
             limits,
             scalar_ports: config.scalar_ports.unwrap_or(true),
         })
@@ -112,16 +121,55 @@ impl Limits {
 fn queue(config: &Config, limits: &Limits) -> anyhow::Result<QueueSettings> {
     let usual = QueueSettings::default();
     let lease = time("lease", config.lease, usual.lease.as_secs())?;
+    let heartbeat = match config.heartbeat {
+        None => lease / 3,
+        set => time("heartbeat", set, 0)?,
+    };
+    anyhow::ensure!(
+        heartbeat < lease,
+        "heartbeat must be shorter than lease ({} s), but is {} s; a third of it is usual",
+        lease.as_secs_f64(),
+        heartbeat.as_secs_f64()
+    );
     Ok(QueueSettings {
         lease,
-        heartbeat: lease / 3,
+        heartbeat,
         handover: usual.handover.min(lease / 3),
+        unfinished: config.unfinished_jobs.unwrap_or(usual.unfinished).max(1),
         keep: config.ttl_job.map_or(usual.keep, Duration::from_secs),
         keep_jobs: config.keep_jobs.unwrap_or(usual.keep_jobs),
         keep_log_bytes: config.keep_log_bytes.unwrap_or(usual.keep_log_bytes),
         body_limit: limits.job_body,
         ..usual
     })
+}
+
+/// What the object store goes by.
+fn objects(config: &Config) -> anyhow::Result<objects::Settings> {
+    let usual = objects::Settings::default();
+    let cors_origins = config.s3_cors_origins.clone().unwrap_or(usual.cors_origins);
+    Ok(objects::Settings {
+        max_object: config.s3_max_object.unwrap_or(usual.max_object),
+        reserve: config.s3_reserve.unwrap_or(usual.reserve),
+        cors_origins: origins("s3_cors_origins", cors_origins)?,
+        ..usual
+    })
+}
+
+/// Empty ones go: a variable that is set to nothing means none.
+fn origins(name: &str, origins: Vec<String>) -> anyhow::Result<Vec<String>> {
+    let origins = origins.into_iter().map(|origin| origin.trim().to_owned());
+    let origins: Vec<String> = origins.filter(|origin| !origin.is_empty()).collect();
+    for origin in origins.iter().filter(|origin| *origin != "*") {
+        let host = origin
+            .strip_prefix("http://")
+            .or_else(|| origin.strip_prefix("https://"));
+        anyhow::ensure!(
+            host.is_some_and(|host| !host.is_empty() && !host.contains('/')),
+            "{name} has {origin:?}; expected * or an origin such as https://dashboard.example.org, without a path"
+        );
+    }
+    Ok(origins)
 }
 
 fn at_least_one(name: &str, set: Option<u32>, default: u32) -> anyhow::Result<usize> {

@@ -85,6 +85,49 @@ fn limits_that_cannot_work_are_refused() {
 }
 
 #[test]
+fn settings_of_queue_and_object_store_reach_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let flags = [
+        "--lease=9s",
+        "--heartbeat=2s",
+        "--ttl-job=60",
+        "--unfinished-jobs=7",
+        "--s3-reserve=1",
+        "--s3-max-object=2",
+        "--cors-origins=https://a.example,https://b.example",
+    ];
+    let file = "keep_jobs: 5\nkeep_log_bytes: 6\ns3_cors_origins: [\"https://c.example\"]\n";
+    let settings = Settings::new(&parse(&flags, file).unwrap(), folder.path()).unwrap();
+    let seconds = std::time::Duration::from_secs;
+    let queue = settings.queue;
+    assert_eq!(
+        (queue.lease, queue.heartbeat, queue.keep),
+        (seconds(9), seconds(2), seconds(60))
+    );
+    assert_eq!(
+        (queue.keep_jobs, queue.keep_log_bytes, queue.unfinished),
+        (5, 6, 7)
+    );
+    assert_eq!(
+        (settings.objects.reserve, settings.objects.max_object),
+        (1, 2)
+    );
+    assert_eq!(settings.objects.cors_origins, ["https://c.example"]);
+    assert_eq!(
+        settings.cors_origins,
+        ["https://a.example", "https://b.example"]
+    );
+    let refused = |flag| {
+        let config = parse(&[flag], "").unwrap();
+        Settings::new(&config, folder.path())
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(refused("--heartbeat=30s").contains("heartbeat must be shorter than lease (30 s)"));
+    assert!(refused("--cors-origins=a.example").contains("cors_origins has \"a.example\""));
+}
+
+#[test]
 fn a_secret_does_not_show_itself() {
     let config = Config {
         password: Some("swordfish".into()),

@@ -38,6 +38,8 @@ pub enum ObjectError {
     PartOrder(&'static str),
     #[error("{0} uploads are unfinished: complete or abort some of them first")]
     TooManyUploads(i64),
+    #[error("{0} jobs are unfinished, which is the limit: upload again when some are done")]
+    TooManyJobs(u64),
     /// A condition of the request (`If-Match` and its kin) does not hold.
     #[error("the condition {0} does not hold")]
     Precondition(&'static str),

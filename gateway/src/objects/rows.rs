@@ -96,8 +96,23 @@ pub(crate) fn require_bucket(db: &Connection, bucket: &str) -> Result<(), Object
 }
 
 /// Inside a write: makes the object visible, replacing its predecessor, and queues the jobs it triggers. The blob
-/// must have its row. The caller announces the jobs after the commit.
+/// must have its row. The caller announces the jobs after the commit. Refused with [`ObjectError::TooManyJobs`] if it
+/// would start a job and too many are unfinished.
 pub fn put_object(
+    db: &Connection,
+    queue: &Queue,
+    object: &NewObject,
+    blob: i64,
+) -> Result<Vec<QueuedJob>, ObjectError> {
+    let jobs = put_output(db, queue, object, blob)?;
+    match queue.exhausted() {
+        Some(limit) if !jobs.is_empty() => Err(ObjectError::TooManyJobs(limit)),
+        _ => Ok(jobs),
+    }
+}
+
+/// The same for what a job has made, which is not refused: it would be lost.
+pub(crate) fn put_output(
     db: &Connection,
     queue: &Queue,
     object: &NewObject,

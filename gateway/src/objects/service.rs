@@ -17,7 +17,7 @@ use tracing::error;
 
 use super::blobs::DEFAULT_RESERVE;
 use super::s3::Server;
-use super::{Blobs, Credentials, unread};
+use super::{Blobs, Credentials, chunks, unread};
 use crate::queue::Queue;
 use crate::store::Store;
 
@@ -109,7 +109,7 @@ pub fn service(objects: Objects) -> Router {
 }
 
 async fn answer(s3: S3Service, request: Request) -> Result<Response, Infallible> {
-    let (request, lender) = unread::lend(request);
+    let (request, lender) = unread::lend(chunks::bound(request));
     let answer = tower::ServiceExt::oneshot(s3, request).await;
     let answer = match answer {
         Ok(answer) => answer.map(Body::new),

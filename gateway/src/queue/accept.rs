@@ -9,7 +9,7 @@ use super::catalog::Catalog;
 use super::cause::{CallCause, CallInput, Cause, ObjectCause};
 use super::event::OWN_PROVIDER;
 use super::rows::{self, NewJob};
-use super::{CreatedObject, DirectCall, QueuedJob, Shared, timestamp};
+use super::{CreatedObject, DirectCall, Queue, QueuedJob, Shared, timestamp};
 use crate::objects::{self, NewBlob, ObjectError};
 use crate::store::StoreError;
 
@@ -21,6 +21,15 @@ const LONG_NAME: usize = 25;
 
 /// … to so many.
 const CUT_NAME: usize = 16;
+
+/// Why a call was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    #[error("{0} jobs are unfinished, which is the limit; try again when some are done")]
+    Full(u64),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// Adds a job for each service that the object triggers.
 pub(super) fn trigger(
@@ -75,12 +84,14 @@ pub(super) fn trigger(
     services.iter().map(accept).collect()
 }
 
-/// Accepts a call; whether it is a new one.
-pub(super) async fn call(
-    shared: &Shared,
-    call: DirectCall,
-    catalog: std::sync::Arc<Catalog>,
-) -> Result<(QueuedJob, bool), StoreError> {
+/// Accepts a call and announces its job, unless it is known already.
+pub(super) async fn call(queue: &Queue, call: DirectCall) -> Result<QueuedJob, CallError> {
+    let (shared, catalog) = (&*queue.0, queue.catalog());
+    if call.name.is_none()
+        && let Some(limit) = queue.exhausted()
+    {
+        return Err(CallError::Full(limit)); // Before its body is written anywhere.
+    }
     let entry = catalog.get(&call.service);
     let staged = match entry {
         Some(entry) => stage(&call.body, &entry.service),
@@ -96,14 +107,17 @@ pub(super) async fn call(
     let (epoch, now_ms) = (shared.epoch, shared.settings.clock.now_ms());
     let priority = entry.map_or(0, |entry| entry.priority);
     let name = call.name.filter(|name| is_usable(name));
-    let store = shared.store.clone();
+    let (store, room) = (shared.store.clone(), shared.room.clone());
     let write = async move {
         store
             .write(move |db| {
                 if let Some(name) = &name
                     && let Some(job) = find(db, name, &call.service)?
                 {
-                    return Ok::<_, StoreError>((job, false, blob));
+                    return Ok::<_, CallError>((job, false, blob));
+                }
+                if let Some(limit) = room.exhausted() {
+                    return Err(CallError::Full(limit));
                 }
                 if let Some(blob) = &blob {
                     blob.insert(db)?;
@@ -127,17 +141,19 @@ pub(super) async fn call(
             })
             .await
     };
-    // On its own task: whoever called may hang up between the commit and the moment the file is kept.
+    let queue = queue.clone();
+    // On its own task: whoever called may hang up between the commit and the moment the job is announced.
     let accepted = shared.tasks.spawn(async move {
-        let store_write = write.await;
-        store_write.map(|(job, is_new, blob)| {
-            if is_new {
-                blob.into_iter().for_each(NewBlob::keep);
-            }
-            (job, is_new)
-        })
+        let (job, is_new, blob) = write.await?;
+        if is_new {
+            blob.into_iter().for_each(NewBlob::keep);
+            queue.announce(vec![job.clone()]);
+        }
+        Ok(job)
     });
-    accepted.await.unwrap_or(Err(StoreError::Closed))
+    accepted
+        .await
+        .unwrap_or(Err(CallError::Store(StoreError::Closed)))
 }
 
 async fn receive(shared: &Shared, body: Vec<u8>) -> Result<NewBlob, StoreError> {

@@ -5,6 +5,9 @@ mod lane;
 mod lease;
 mod node;
 mod placement;
+mod reserve;
+#[cfg(test)]
+mod tests;
 mod wanted;
 
 use std::collections::{BTreeMap, HashMap};
@@ -30,6 +33,7 @@ pub(crate) struct Board {
     /// See [`spillway_model::wire::link::Wanted::version`].
     pub(crate) wanted_version: u64,
     pub(crate) lease_time: Duration,
+    starving: Option<reserve::Starving>,
 }
 
 /// Bits of a version that count changes within one epoch.
@@ -45,6 +49,7 @@ impl Board {
             catalog: Arc::default(),
             wanted_version: (u64::try_from(epoch).unwrap_or(0) << VERSION_BITS) + 1,
             lease_time,
+            starving: None,
         }
     }
 

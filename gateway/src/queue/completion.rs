@@ -1,15 +1,10 @@
 //! The end of an attempt: outputs, log, state and the jobs that the outputs trigger, in one transaction.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+mod outputs;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
-use spillway_model::wire::link::{
-    Attempt, Completion, FailureReason, Outcome, Output, OutputContent, Spans, StagedBlob, Usage,
-};
+use spillway_model::wire::link::{Attempt, Completion, FailureReason, Outcome, Spans, Usage};
 use tracing::{error, info, warn};
 
 use super::catalog::Catalog;
@@ -18,9 +13,8 @@ use super::rows::{self, Account, After, Ending, Finished, Limits};
 use super::{Queue, QueuedJob};
 use crate::objects::{self, NewBlob, NewObject, ObjectError};
 use crate::store::StoreError;
-
-/// Outputs that one attempt may stage. A script that makes more should pack them.
-const STAGED_PER_ATTEMPT: usize = 10_000;
+use outputs::Outputs;
+pub(super) use outputs::Staging;
 
 /// Longest log that is kept of one attempt, in bytes; agents cut theirs long before.
 const LOG_LIMIT: usize = 4 * 1024 * 1024;
@@ -39,17 +33,24 @@ pub enum CompleteError {
 }
 
 /// What the last attempt took, as the column `report` keeps it.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct LastAttempt {
     pub(crate) usage: Usage,
     pub(crate) spans: Spans,
     pub(crate) queued_us: u64,
+    /// `bucket/key` of what was published, the first few.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) outputs: Vec<String>,
+    /// How many there are, named or not.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) output_count: u64,
 }
 
-/// Outputs that arrived ahead of their completion. Dropped with their attempt, and with the process.
-#[derive(Debug, Default)]
-pub(super) struct Staging(Mutex<HashMap<(String, u32), HashMap<i64, NewBlob>>>);
+#[allow(clippy::trivially_copy_pass_by_ref)] // As serde calls it.
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
 
 /// What is published in the transaction. Handed back after the commit, so that the files are kept only then.
 struct Published {
@@ -71,35 +72,6 @@ impl From<StoreError> for PublishError {
 }
 
 impl Queue {
-    /// Keeps an output until its attempt completes. The caller has checked that the attempt is the node's.
-    pub(crate) fn stage(
-        &self,
-        attempt: &Attempt,
-        blob: NewBlob,
-    ) -> Result<StagedBlob, CompleteError> {
-        let answer = StagedBlob {
-            id: blob.id.to_string(),
-            size: blob.size,
-            etag: blob.md5.clone(),
-        };
-        let mut staging = self
-            .0
-            .staged
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let of_attempt = staging
-            .entry((attempt.job.clone(), attempt.attempt))
-            .or_default();
-        if of_attempt.len() >= STAGED_PER_ATTEMPT {
-            return Err(CompleteError::Invalid(format!(
-                "one attempt may have {STAGED_PER_ATTEMPT} outputs at most; let the script pack them"
-            )));
-        }
-        of_attempt.insert(blob.id, blob);
-        Ok(answer)
-    }
-
     /// Commits the end of an attempt. Accepted once; the same end reported again is well, an older attempt's is
     /// [`CompleteError::Gone`].
     pub(crate) async fn complete(
@@ -153,7 +125,7 @@ impl Queue {
         let account = Account {
             log: format!("{} {message}\n", super::timestamp(self.now_ms())),
             started_ms: None,
-            report: String::new(),
+            report: None,
         };
         let job = attempt.job.clone();
         if let Err(error) = self.write_end(node, attempt, ending, Some(account)).await {
@@ -207,12 +179,12 @@ impl Queue {
         outputs: Outputs,
         account: Account,
     ) -> Result<(), CompleteError> {
-        let (queue, owner, ended, told) = (
-            self.clone(),
-            node.to_owned(),
-            attempt.clone(),
-            account.clone(),
-        );
+        let mut told = account.clone();
+        if let Some(last) = &mut told.report {
+            last.outputs = outputs.names();
+            last.output_count = outputs.objects.len() as u64;
+        }
+        let (queue, owner, ended) = (self.clone(), node.to_owned(), attempt.clone());
         let written = self
             .0
             .store
@@ -285,7 +257,7 @@ impl Queue {
                 ..object
             };
             let triggered =
-                objects::put_object(db, self, &object, blob.id).map_err(|error| match error {
+                objects::put_output(db, self, &object, blob.id).map_err(|error| match error {
                     ObjectError::Store(error) => PublishError::Store(error),
                     refused => PublishError::Refused(format!(
                         "the output '{}' cannot be written to the bucket '{}': {refused}",
@@ -304,6 +276,9 @@ impl Queue {
     /// Lets the dispatcher know; the answer to whoever completed.
     async fn tell(&self, attempt: Attempt, finished: Finished) -> Result<(), CompleteError> {
         let is_accepted = !matches!(finished.after, After::Stale);
+        if matches!(finished.after, After::Over) {
+            self.0.room.one_less();
+        }
         match &finished.after {
             After::Over | After::Queued(_) => {
                 info!(job.id = %attempt.job, attempt = attempt.attempt, after = finished.after.word(), "attempt ended");
@@ -342,102 +317,21 @@ impl Queue {
         let ran_ms = completion
             .started_at
             .map(|started| completion.finished_at.duration_since(started).as_millis());
-        let started_ms = ran_ms.map(|ran| self.now_ms() - i64::try_from(ran.max(0)).unwrap_or(0));
+        let since_ms = |ran: i128| {
+            let staged_out = i128::from(completion.spans.stage_out_us / 1000);
+            i64::try_from(ran.max(0) + staged_out).unwrap_or(0)
+        };
+        let started_ms = ran_ms.map(|ran| self.now_ms() - since_ms(ran));
         let last = LastAttempt {
             usage: completion.usage,
             spans: completion.spans,
-            queued_us: 0,
+            ..LastAttempt::default()
         };
         Account {
             log: cut(&completion.log).to_owned(),
             started_ms,
-            report: rows::to_json(&last).unwrap_or_default(),
+            report: Some(last),
         }
-    }
-
-    /// Makes the outputs' bytes safe, those that travelled in the completion too.
-    async fn collect(
-        &self,
-        outputs: Vec<Output>,
-        mut staged: HashMap<i64, NewBlob>,
-    ) -> Result<Outputs, CompleteError> {
-        let mut collected = Outputs::default();
-        let mut places: HashMap<i64, usize> = HashMap::new();
-        for output in outputs {
-            let place = match output.content {
-                OutputContent::Inline(text) => {
-                    let bytes = STANDARD.decode(text).map_err(|error| {
-                        CompleteError::Invalid(format!(
-                            "the output '{}' is no base64: {error}",
-                            output.key
-                        ))
-                    })?;
-                    collected
-                        .blobs
-                        .push(self.0.blobs.receive_bytes(bytes).await?);
-                    collected.blobs.len() - 1
-                }
-                OutputContent::Staged(id) => {
-                    let id: i64 = id.parse().unwrap_or(-1);
-                    match (places.get(&id), staged.remove(&id)) {
-                        (Some(place), _) => *place,
-                        (None, Some(blob)) => {
-                            collected.blobs.push(blob);
-                            places.insert(id, collected.blobs.len() - 1);
-                            collected.blobs.len() - 1
-                        }
-                        (None, None) => {
-                            return Err(CompleteError::Invalid(format!(
-                                "the uploaded content of the output '{}' is gone: the lease had lapsed, or the gateway was restarted",
-                                output.key
-                            )));
-                        }
-                    }
-                }
-            };
-            let etag = collected
-                .blobs
-                .get(place)
-                .map(|blob| blob.md5.clone())
-                .unwrap_or_default();
-            let object = NewObject {
-                bucket: output.bucket,
-                key: output.key,
-                etag,
-                content_type: output.content_type,
-                metadata: std::collections::BTreeMap::new(),
-                event: "s3:ObjectCreated:Put",
-                principal: String::new(),
-                source_ip: "127.0.0.1".to_owned(),
-                user_agent: concat!("spillway/", env!("CARGO_PKG_VERSION")).to_owned(),
-            };
-            collected.objects.push((object, place));
-        }
-        Ok(collected)
-    }
-}
-
-/// Outputs to publish: each object and the place of its bytes among the blobs.
-#[derive(Debug, Default)]
-struct Outputs {
-    blobs: Vec<NewBlob>,
-    objects: Vec<(NewObject, usize)>,
-}
-
-impl Staging {
-    fn take(&self, attempt: &Attempt) -> HashMap<i64, NewBlob> {
-        let mut staging = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Those of older attempts will never be asked for.
-        staging.retain(|(job, number), _| *job != attempt.job || *number >= attempt.attempt);
-        staging
-            .remove(&(attempt.job.clone(), attempt.attempt))
-            .unwrap_or_default()
-    }
-
-    /// Drops what belongs to none of these leases.
-    pub(super) fn keep_only(&self, is_held: impl Fn(&str, u32) -> bool) {
-        let mut staging = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        staging.retain(|(job, number), _| is_held(job, *number));
     }
 }
 

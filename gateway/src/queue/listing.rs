@@ -194,6 +194,8 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Found> {
         usage: last.usage,
         spans: last.spans,
         queued_us: last.queued_us,
+        outputs: last.outputs,
+        output_count: last.output_count,
     };
     Ok(Found {
         id: row.get(0)?,

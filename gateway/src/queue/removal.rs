@@ -35,6 +35,7 @@ pub(super) async fn delete(
             .write(move |db| delete_some(db, &owner, &which, last))
             .await?;
         if ids.is_empty() {
+            recount(shared).await?;
             return Ok(deleted);
         }
         deleted += ids.len() as u64;
@@ -63,6 +64,13 @@ fn delete_some(
         ),
         Which::One(name) => delete_where(db, "service = ?1 AND name = ?2", params![service, name]),
     }
+}
+
+async fn recount(shared: &Shared) -> Result<(), StoreError> {
+    shared
+        .room
+        .set(shared.store.read(super::room::count).await?);
+    Ok(())
 }
 
 /// Services that have jobs but are not there (any more), or were made anew after some of their jobs.
@@ -117,6 +125,20 @@ impl super::Queue {
         service: Option<String>,
         name: Option<String>,
     ) -> Result<u64, StoreError> {
+        let queue = self.clone();
+        // On its own task: jobs that are back in the table must be announced, even if the client hangs up.
+        let work = self
+            .0
+            .tasks
+            .spawn(async move { queue.revive(service, name).await });
+        work.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    async fn revive(
+        &self,
+        service: Option<String>,
+        name: Option<String>,
+    ) -> Result<u64, StoreError> {
         let mut touched = 0;
         loop {
             let (service, name, now_ms) = (service.clone(), name.clone(), self.now_ms());
@@ -128,6 +150,7 @@ impl super::Queue {
                 return Ok(touched);
             }
             touched += services.len() as u64;
+            self.0.room.add(services.len());
             self.0.dispatcher.ask(Ask::Revived(services)).await;
         }
     }

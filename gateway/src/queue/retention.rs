@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use super::QueueSettings;
 use super::removal::{BATCH, delete_where};
+use super::room::{self, Room};
 use crate::store::{Store, StoreError};
 
 /// After the start; there is better to do then.
@@ -20,7 +21,12 @@ const PERIOD: Duration = Duration::from_hours(1);
 /// Between two batches of one round.
 const PAUSE: Duration = Duration::from_millis(50);
 
-pub(super) async fn run(store: Store, settings: QueueSettings, stop: CancellationToken) {
+pub(super) async fn run(
+    store: Store,
+    settings: QueueSettings,
+    room: Room,
+    stop: CancellationToken,
+) {
     let mut wait = FIRST;
     while stop
         .run_until_cancelled(tokio::time::sleep(wait))
@@ -32,6 +38,10 @@ pub(super) async fn run(store: Store, settings: QueueSettings, stop: Cancellatio
             Some(Ok(0)) => (),
             Some(Ok(jobs)) => info!(jobs, "forgot old jobs"),
             Some(Err(error)) => warn!(%error, "forgetting old jobs"),
+        }
+        match store.read(room::count).await {
+            Ok(unfinished) => room.set(unfinished),
+            Err(error) => warn!(%error, "counting unfinished jobs"),
         }
         wait = PERIOD;
     }

@@ -79,6 +79,21 @@ def test_chunks_are_signed_one_by_one(s3, bucket, size):
         assert keys(s3, bucket) == ["k"]
 
 
+def test_a_whole_body_in_one_chunk_is_cut_if_unsigned_and_refused_if_signed(s3, bucket):
+    content = os.urandom(17 * 1024 * 1024)
+    headers = {"x-amz-decoded-content-length": str(len(content))}
+    unsigned = Request(
+        f"/{bucket}/k", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", headers | {"x-amz-trailer": "x-amz-checksum-crc32"}
+    )
+    assert unsigned.send(unsigned_chunks([content], {"x-amz-checksum-crc32": crc32(content)}))[0] == 200
+    assert body(s3, bucket, "k") == content
+    signed = Request(f"/{bucket}/refused", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", headers)
+    # No more than the beginning: a client that sends all of it may find the connection closed before it listens.
+    status, text = signed.send(signed.signed_chunks([content])[:100_000])
+    assert status == 400 and "InvalidRequest" in text and "smaller chunks" in text
+    assert keys(s3, bucket) == ["k"]
+
+
 @pytest.mark.parametrize("size", [5, 200_000])
 @pytest.mark.parametrize("signed", [True, False])
 def test_trailing_checksums(s3, bucket, size, signed):

@@ -8,11 +8,10 @@ use std::io;
 use anyhow::Context as _;
 use clap::Args;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use spillway_model::report::{JobReport, JobState};
-use spillway_storage::{Content, Depth, Entry, ObjectPath, S3Storage, Storage};
+use spillway_model::report::JobReport;
+use spillway_storage::{Content, Entry, ObjectPath, S3Storage, Storage};
 
 use super::target::{self, End};
-use crate::client::Client;
 use crate::commands::{Context, watch};
 use crate::interrupt::Interrupt;
 use crate::screen::progress::Bars;
@@ -26,6 +25,9 @@ Examples:
   spillway put vision/in/leaf.png picture.png    under this very key
   spillway put vision/in/ pictures --recursive
   date | spillway put grayify - --name now.txt";
+
+/// Outputs looked up at the same time.
+const LOOKS: usize = 8;
 
 /// Upload files: into the input folder of a service, or under a key of a bucket
 ///
@@ -90,8 +92,17 @@ pub(super) async fn run(context: &Context<'_>, put: &Put) -> anyhow::Result<()> 
         return Ok(());
     }
     let jobs = watch::wait(context, &client, started).await?;
-    let outputs = outputs(&client, &store, &jobs).await?;
+    let outputs = outputs(&store, &jobs).await?;
     context.screen.show(&jobs, || table(&outputs))?;
+    let unnamed: u64 = jobs
+        .iter()
+        .map(|job| job.output_count.saturating_sub(job.outputs.len() as u64))
+        .sum();
+    if unnamed > 0 {
+        context.screen.note(&format!(
+            "And {unnamed} more: the jobs made too many to name."
+        ));
+    }
     watch::all_succeeded(&jobs)?;
     Ok(())
 }
@@ -134,44 +145,20 @@ async fn send(
     })
 }
 
-/// What has appeared in the output folders of the jobs' services since the jobs were accepted.
-async fn outputs(
-    client: &Client,
-    store: &S3Storage,
-    jobs: &[JobReport],
-) -> anyhow::Result<Vec<Entry>> {
-    let mut services: Vec<&str> = jobs.iter().map(|job| job.service.as_str()).collect();
-    services.sort_unstable();
-    services.dedup();
-    let mut found = Vec::new();
-    for name in services {
-        let done = jobs
-            .iter()
-            .filter(|job| job.service == name && job.state == JobState::Succeeded);
-        let (Some(since), Some(service)) = (
-            done.map(|job| job.created_at).min(),
-            client.find_service(name).await?,
-        ) else {
-            continue;
-        };
-        for end in service.output.iter().filter(|end| target::is_built_in(end)) {
-            let folder: ObjectPath = target::folder_path(name, end);
-            let mut entries = store.list(&folder, Depth::All);
-            while let Some(entry) = entries.try_next().await? {
-                // The store may tell whole seconds only.
-                if entry
-                    .modified
-                    .is_some_and(|modified| modified.as_second() >= since.as_second())
-                    && !entry.is_folder()
-                {
-                    found.push(entry);
-                }
-            }
-        }
-    }
-    found.sort_by(|a, b| a.path.cmp(&b.path));
-    found.dedup_by(|a, b| a.path == b.path);
-    Ok(found)
+/// What the jobs published, as far as it is still there.
+async fn outputs(store: &S3Storage, jobs: &[JobReport]) -> anyhow::Result<Vec<Entry>> {
+    let mut names: Vec<&str> = jobs
+        .iter()
+        .flat_map(|job| job.outputs.iter().map(String::as_str))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    let found: Vec<Option<Entry>> = stream::iter(names)
+        .map(|name| async move { store.head(&ObjectPath::parse(name)).await })
+        .buffered(LOOKS)
+        .try_collect()
+        .await?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 fn table(entries: &[Entry]) -> Rows {

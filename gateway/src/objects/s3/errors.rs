@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use s3s::{S3Error, S3ErrorCode};
 use tracing::error;
 
-use crate::objects::ObjectError;
+use crate::objects::{ObjectError, chunks};
 
 /// What clients of `MinIO` know a full disk as.
 const STORAGE_FULL: &str = "XMinioStorageFull";
@@ -25,7 +25,7 @@ impl From<ObjectError> for S3Error {
             ObjectError::Part { .. } => S3ErrorCode::InvalidPart,
             ObjectError::PartTooSmall { .. } => S3ErrorCode::EntityTooSmall,
             ObjectError::PartOrder(_) => S3ErrorCode::InvalidPartOrder,
-            ObjectError::TooManyUploads(_) => S3ErrorCode::SlowDown,
+            ObjectError::TooManyUploads(_) | ObjectError::TooManyJobs(_) => S3ErrorCode::SlowDown,
             ObjectError::Precondition(_) => S3ErrorCode::PreconditionFailed,
             ObjectError::TooLarge(_) => S3ErrorCode::EntityTooLarge,
             ObjectError::Receive(text) => of_stream(text),
@@ -62,7 +62,11 @@ fn of_stream(text: &str) -> S3ErrorCode {
         S3ErrorCode::SignatureDoesNotMatch
     } else if text.contains("Sha256Mismatch") {
         S3ErrorCode::Custom("XAmzContentSHA256Mismatch".into())
-    } else if text.contains("FormatError") || text.contains("trailer") || text.contains("Trailer") {
+    } else if text.contains(chunks::TOO_LARGE)
+        || text.contains("FormatError")
+        || text.contains("trailer")
+        || text.contains("Trailer")
+    {
         S3ErrorCode::InvalidRequest
     } else {
         S3ErrorCode::IncompleteBody

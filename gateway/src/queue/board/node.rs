@@ -81,11 +81,4 @@ impl Node {
     pub(crate) fn free(&self) -> Resources {
         self.capacity.minus(self.leased)
     }
-
-    /// Whether its poll is still there to be answered.
-    pub(crate) fn listens(&self) -> bool {
-        self.waiting
-            .as_ref()
-            .is_some_and(|waiting| !waiting.reply.is_closed())
-    }
 }

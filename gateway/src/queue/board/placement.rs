@@ -4,7 +4,7 @@
 //! nodes that ask and fit: one with an idle warm container, then the one with most left.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use spillway_model::wire::link::Resources;
@@ -16,51 +16,86 @@ use crate::queue::catalog::Entry;
 /// Parts in which a share of the cluster is counted.
 const WHOLE: u64 = 1_000_000;
 
+/// Order among services: priority, share of the cluster, who was ready first, and then the id.
+type Rank = (Reverse<i32>, u64, i64, i64);
+
 impl Board {
     /// Grants what can be granted to the polls that wait; returns the nodes whose polls have something now.
     pub(crate) fn place(&mut self, now: Instant) -> Vec<String> {
-        if !self.nodes.values().any(Node::listens) {
+        let whole = self.capacity();
+        let mut waiting: Vec<(Rank, Arc<Entry>)> = self
+            .lanes
+            .iter()
+            .filter_map(|(name, lane)| self.rank(name, lane, whole))
+            .collect();
+        if waiting.is_empty() {
             return Vec::new();
         }
-        let whole = self.capacity();
-        let mut blocked: HashSet<String> = HashSet::new();
+        let mut asking: Vec<String> = self
+            .nodes
+            .iter()
+            .filter(|(_, node)| has_place(node))
+            .map(|(name, _)| name.clone())
+            .collect();
+        if asking.is_empty() {
+            return Vec::new();
+        }
+        self.reserve(now);
         let mut served = Vec::new();
-        while let Some(entry) = self.next_service(whole, &blocked) {
-            let Some(node) = self.best_node(&entry) else {
-                blocked.insert(entry.name.clone());
+        while let Some(first) = (0..waiting.len()).min_by_key(|&place| waiting[place].0) {
+            let entry = Arc::clone(&waiting[first].1);
+            let granted = self
+                .best_node(&entry, &asking)
+                .filter(|node| self.grant(node, &entry, now));
+            let Some(node) = granted else {
+                waiting.swap_remove(first);
                 continue;
             };
-            if self.grant(&node, &entry, now) && !served.contains(&node) {
+            let lane = self.lanes.get(&entry.name);
+            match lane.and_then(|lane| self.rank(&entry.name, lane, whole)) {
+                Some(next) => waiting[first] = next,
+                None => drop(waiting.swap_remove(first)),
+            }
+            if !self.nodes.get(&node).is_some_and(has_place) {
+                asking.retain(|name| *name != node);
+            }
+            if !served.contains(&node) {
                 served.push(node);
             }
+            if asking.is_empty() {
+                break;
+            }
         }
+        self.note_starving(now);
         served
     }
 
-    fn next_service(&self, whole: Resources, blocked: &HashSet<String>) -> Option<Arc<Entry>> {
-        self.lanes
-            .iter()
-            .filter(|(name, _)| !blocked.contains(*name))
-            .filter_map(|(name, lane)| {
-                let entry = self.catalog.get(name)?;
-                let (priority, ready_ms, id) = lane.first()?.key();
-                let is_under_caps = lane.running < entry.max_running
-                    && entry.cap.covers(lane.used.plus(entry.resources));
-                is_under_caps.then(|| ((priority, share(lane.used, whole), ready_ms, id), entry))
-            })
-            .min_by_key(|(rank, _)| *rank)
-            .map(|(_, entry)| Arc::clone(entry))
+    /// Where a service stands among those that wait; nothing if none of its jobs may be granted.
+    fn rank(&self, name: &str, lane: &Lane, whole: Resources) -> Option<(Rank, Arc<Entry>)> {
+        let (priority, ready_ms, id) = lane.first()?.key();
+        let entry = self.catalog.get(name)?;
+        Self::is_under_caps(lane, entry).then(|| {
+            (
+                (priority, share(lane.used, whole), ready_ms, id),
+                Arc::clone(entry),
+            )
+        })
     }
 
-    fn best_node(&self, entry: &Entry) -> Option<String> {
-        self.nodes
+    pub(super) fn is_under_caps(lane: &Lane, entry: &Entry) -> bool {
+        lane.running < entry.max_running && entry.cap.covers(lane.used.plus(entry.resources))
+    }
+
+    fn best_node(&self, entry: &Entry, asking: &[String]) -> Option<String> {
+        let priority = self.lanes.get(&entry.name)?.first()?.priority;
+        asking
             .iter()
-            .filter(|(_, node)| {
-                node.waiting
-                    .as_ref()
-                    .is_some_and(|waiting| waiting.room > 0 && !waiting.reply.is_closed())
+            .filter_map(|name| Some((name, self.nodes.get(name)?)))
+            .filter(|(name, node)| {
+                has_place(node)
                     && node.free().covers(entry.resources)
                     && entry.selects(&node.about.labels)
+                    && !self.is_kept_from(name, entry, priority)
             })
             .max_by_key(|(_, node)| {
                 let is_warm = node.warm.get(&entry.name).is_some_and(|&idle| idle > 0);
@@ -158,6 +193,13 @@ impl Board {
             wanted.memory_bytes.div_ceil(1024 * 1024)
         ))
     }
+}
+
+/// Whether its poll can take one more lease.
+fn has_place(node: &Node) -> bool {
+    node.waiting
+        .as_ref()
+        .is_some_and(|waiting| waiting.room > 0 && !waiting.reply.is_closed())
 }
 
 /// The larger of the parts of CPU and memory, in millionths.

@@ -6,6 +6,7 @@ use spillway_model::wire::link::{Attempt, FailureReason};
 use crate::objects;
 use crate::queue::backoff::Backoff;
 use crate::queue::board::Ready;
+use crate::queue::completion::LastAttempt;
 use crate::store::StoreError;
 
 /// When a job is given up.
@@ -76,8 +77,8 @@ pub(crate) struct Account {
     pub(crate) log: String,
     /// When the script began, by our own clock.
     pub(crate) started_ms: Option<i64>,
-    /// JSON of the last attempt's report.
-    pub(crate) report: String,
+    /// What it took; how long the job had waited is added from the row.
+    pub(crate) report: Option<LastAttempt>,
 }
 
 struct Current {
@@ -93,6 +94,8 @@ struct Current {
     streak: u32,
     priority: i32,
     created_ms: i64,
+    ready_ms: i64,
+    granted_ms: Option<i64>,
 }
 
 /// Writes the end of `attempt` on `node` into the row, if that is its newest attempt and has not ended yet.
@@ -128,7 +131,8 @@ pub(crate) fn finish(
 fn current(db: &Connection, name: &str) -> Result<Option<Current>, StoreError> {
     Ok(db
         .prepare_cached(
-            "SELECT id, service, state, attempt, epoch, node, blob, failures, interruptions, streak, priority, created_ms
+            "SELECT id, service, state, attempt, epoch, node, blob, failures, interruptions, streak, priority, created_ms,
+                ready_ms, started_ms
              FROM jobs WHERE name = ?1",
         )?
         .query_row([name], |row| {
@@ -145,6 +149,8 @@ fn current(db: &Connection, name: &str) -> Result<Option<Current>, StoreError> {
                 streak: row.get(9)?,
                 priority: row.get(10)?,
                 created_ms: row.get(11)?,
+                ready_ms: row.get(12)?,
+                granted_ms: row.get(13)?,
             })
         })
         .optional()?)
@@ -235,7 +241,7 @@ impl Current {
             next.message,
             account.and_then(|account| account.started_ms),
             (next.state != "queued").then_some(now_ms),
-            account.map_or("", |account| account.report.as_str()),
+            self.report(account)?,
         ])?;
         if next.state == "succeeded"
             && let Some(blob) = self.blob
@@ -254,6 +260,18 @@ impl Current {
             fresh: false,
             stored: None,
         }))
+    }
+
+    /// The column `report`; empty when there is nothing new to say.
+    fn report(&self, account: Option<&Account>) -> Result<String, StoreError> {
+        let Some(last) = account.and_then(|account| account.report.as_ref()) else {
+            return Ok(String::new());
+        };
+        // Until the end of the attempt, the row's start is the moment of its grant.
+        let waited_ms = self.granted_ms.map_or(0, |granted| granted - self.ready_ms);
+        let mut last = last.clone();
+        last.queued_us = u64::try_from(waited_ms).unwrap_or(0).saturating_mul(1000);
+        super::to_json(&last)
     }
 
     fn after(&self, ending: &Ending, limits: &Limits, now_ms: i64) -> Next {

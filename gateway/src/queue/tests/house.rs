@@ -128,6 +128,15 @@ impl House {
 
     /// Uploads an object; returns the names of its jobs.
     pub(crate) async fn put(&self, bucket: &str, key: &str, content: &str) -> Vec<String> {
+        self.try_put(bucket, key, content).await.unwrap()
+    }
+
+    pub(crate) async fn try_put(
+        &self,
+        bucket: &str,
+        key: &str,
+        content: &str,
+    ) -> Result<Vec<String>, ObjectError> {
         let blob = self
             .blobs
             .receive_bytes(content.as_bytes().to_vec())
@@ -152,12 +161,11 @@ impl House {
                 let jobs = objects::put_object(db, &queue, &object, blob.id)?;
                 Ok::<_, ObjectError>((blob, jobs))
             })
-            .await
-            .unwrap();
+            .await?;
         blob.keep();
         let names = jobs.iter().map(|job| job.name.clone()).collect();
         self.queue.announce(jobs);
-        names
+        Ok(names)
     }
 
     pub(crate) async fn call(&self, service: &str, body: &str) -> String {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use axum::http::Method;
 
-use super::house::{House, calm, quick};
-use crate::queue::{QueueSettings, retention};
+use super::house::{House, calm, output, quick};
+use crate::objects::ObjectError;
+use crate::queue::{CallError, DirectCall, QueueSettings, Which, retention};
 
 #[tokio::test]
 async fn old_jobs_surplus_jobs_and_logs_that_take_too_much_room_are_forgotten() {
@@ -52,6 +53,57 @@ async fn old_jobs_surplus_jobs_and_logs_that_take_too_much_room_are_forgotten() 
         1
     );
     assert_eq!(house.number("SELECT count(*) FROM jobs").await, 1);
+}
+
+#[tokio::test]
+async fn too_many_unfinished_jobs_refuse_new_events_but_not_the_outputs_of_jobs() {
+    let settings = QueueSettings {
+        unfinished: 2,
+        ..calm()
+    };
+    let house = House::new(settings).await;
+    house.service("grey", |_| ()).await;
+    house.put("grey", "in/a", "x").await;
+    house.call("grey", "eA==").await;
+    let refused = house.try_put("grey", "in/b", "x").await;
+    assert!(matches!(refused, Err(ObjectError::TooManyJobs(2))));
+    assert_eq!(house.object("grey", "in/b").await, None);
+    let call = DirectCall {
+        service: "grey".to_owned(),
+        name: None,
+        body: b"eA==".to_vec(),
+        caller: String::new(),
+    };
+    let refused = house.queue.call(call).await;
+    assert!(matches!(refused, Err(CallError::Full(2))));
+    // What starts no job is kept, and so is what a job makes.
+    assert!(house.try_put("grey", "other/b", "x").await.is_ok());
+    let agent = house.agent("pi", 1).await;
+    let lease = agent.lease(&house).await;
+    let outputs = vec![output("grey", "in/c", "y"), output("grey", "in/d", "y")];
+    agent.succeed(&house, &lease.attempt, outputs).await;
+    let unfinished = "SELECT count(*) FROM jobs WHERE finished_ms IS NULL";
+    assert_eq!(house.number(unfinished).await, 3);
+    house.queue.delete("grey", Which::All).await.unwrap();
+    assert!(house.try_put("grey", "in/b", "x").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_report_tells_how_long_a_job_waited_and_what_it_made() {
+    let house = House::new(calm()).await;
+    house.service("grey", |_| ()).await;
+    let name = house.put("grey", "in/a", "x").await.remove(0);
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    let agent = house.agent("pi", 1).await;
+    let lease = agent.lease(&house).await;
+    let outputs = (0..120).map(|number| output("grey", &format!("out/{number:03}"), "y"));
+    agent
+        .succeed(&house, &lease.attempt, outputs.collect())
+        .await;
+    let job = house.job(&name).await;
+    assert!(job.queued_us >= 30_000, "{}", job.queued_us);
+    assert_eq!((job.outputs.len(), job.output_count), (100, 120));
+    assert_eq!(job.outputs[0], "grey/out/000");
 }
 
 #[tokio::test]

@@ -37,6 +37,8 @@ fn job() -> JobReport {
             warm: true,
         },
         queued_us: 5_000,
+        outputs: vec!["grayify/out/leaf 1.png".into()],
+        output_count: 1,
     }
 }
 
