@@ -99,7 +99,7 @@ pub(super) async fn run(context: &Context<'_>, put: &Put) -> anyhow::Result<()> 
         .map(|job| job.output_count.saturating_sub(job.outputs.len() as u64))
         .sum();
     if unnamed > 0 {
-        context.screen.note(&format!(
+        context.screen.note(format!(
             "And {unnamed} more: the jobs made too many to name."
         ));
     }
