@@ -72,20 +72,32 @@ async fn a_script_that_hangs_is_stopped_at_its_time_limit() -> Result<()> {
 #[tokio::test]
 async fn what_a_script_leaves_behind_is_killed() -> Result<()> {
     let cluster = Cluster::start().await?;
-    let script = r#"setsid sh -c 'sleep 1000; echo late' & (nohup sleep 1000 >/dev/null 2>&1 &)
-        echo stray > /tmp/stray; ls /tmp > "$TMP_OUTPUT_DIR/tmp"; ps > "$TMP_OUTPUT_DIR/ps""#;
+    // How long the processes left behind sleep is what the input says, so that those of two runs can be told apart.
+    let script = r#"n=$(cat "$INPUT_FILE_PATH"); setsid sh -c "sleep $n; echo late" & (nohup sleep $n >/dev/null 2>&1 &)
+        sleep 0.3; ls /tmp > "$TMP_OUTPUT_DIR/tmp"; ps > "$TMP_OUTPUT_DIR/ps-$n"; echo stray > /tmp/stray"#;
     let service = ServiceSpec::new("forks", script).with("cpu", "2");
-    let (job, log) = run(&cluster, &service).await?;
-    assert_eq!(job.state, JobState::Succeeded, "{job:#?}\n{log}");
-    cluster.put("forks/in/y", "y").await?;
-    let jobs = cluster.wait_for_jobs("forks", 2).await?;
-    assert!(jobs[0].spans.warm, "the container is reused: {jobs:#?}");
-    let processes = cluster.wait_for("forks/out/ps").await?;
-    assert_eq!(
-        processes.matches("sleep 1000").count(),
-        2,
-        "only its own two:\n{processes}"
-    );
+    cluster.apply(&service).await?;
+    for (count, sleep) in ["1111", "2222"].into_iter().enumerate() {
+        cluster.put(&format!("forks/in/{sleep}"), sleep).await?;
+        let jobs = cluster.wait_for_jobs("forks", count + 1).await?;
+        assert_eq!(jobs[0].state, JobState::Succeeded, "{jobs:#?}");
+        assert_eq!(
+            jobs[0].spans.warm,
+            count > 0,
+            "the container is reused: {jobs:#?}"
+        );
+        let processes = cluster.wait_for(&format!("forks/out/ps-{sleep}")).await?;
+        assert!(processes.contains(sleep), "its own are there:\n{processes}");
+        assert!(
+            count == 0 || !processes.contains("1111"),
+            "the first run's are gone:\n{processes}"
+        );
+        assert_eq!(
+            cluster.wait_for("forks/out/tmp").await?,
+            "",
+            "so is what it left in /tmp"
+        );
+    }
     cluster.finish().await
 }
 
