@@ -39,7 +39,7 @@ pub enum Verdict {
 
 enum Message {
     Eager(Write, OwnedSemaphorePermit),
-    Lazy(Write),
+    Lazy(Write, OwnedSemaphorePermit),
     Close(oneshot::Sender<()>),
 }
 
@@ -48,6 +48,8 @@ enum Message {
 pub(super) struct Writer {
     queue: Arc<Mutex<Option<Sender<Message>>>>,
     room: Arc<Semaphore>,
+    /// Lazy writes that may wait; what comes beyond is dropped, as a crash would.
+    lazy_room: Arc<Semaphore>,
 }
 
 impl Writer {
@@ -60,6 +62,7 @@ impl Writer {
         Ok(Self {
             queue: Arc::new(Mutex::new(Some(queue))),
             room: Arc::new(Semaphore::new(QUEUE)),
+            lazy_room: Arc::new(Semaphore::new(QUEUE)),
         })
     }
 
@@ -126,7 +129,11 @@ impl Writer {
                 Box::new(|_| ()),
             )
         });
-        if self.send(Message::Lazy(write)).is_err() {
+        let Ok(permit) = Arc::clone(&self.lazy_room).try_acquire_owned() else {
+            warn!(limit = QUEUE, "too many lazy writes wait; one is dropped");
+            return;
+        };
+        if self.send(Message::Lazy(write, permit)).is_err() {
             warn!("a lazy write came after the database was closed");
         }
     }
@@ -170,7 +177,7 @@ fn run(db: Connection, messages: &Receiver<Message>) {
 /// What has arrived and is not in a transaction yet.
 #[derive(Default)]
 struct Intake {
-    lazy: Vec<Write>,
+    lazy: Batch,
     /// When the oldest lazy write is committed without company.
     lazy_due: Option<Instant>,
 }
@@ -195,10 +202,10 @@ impl Intake {
             };
             match arrived {
                 Ok(Message::Eager(write, permit)) => eager.push((write, Some(permit))),
-                Ok(Message::Lazy(write)) => {
+                Ok(Message::Lazy(write, permit)) => {
                     self.lazy_due
                         .get_or_insert_with(|| Instant::now() + LAZY_DELAY);
-                    self.lazy.push(write);
+                    self.lazy.push((write, Some(permit)));
                 }
                 Ok(Message::Close(reply)) => closing = Some(reply),
                 Err(RecvTimeoutError::Timeout) => break,
@@ -207,7 +214,7 @@ impl Intake {
         }
         self.lazy_due = None;
         // Lazy writes were asked for before whatever is eager now.
-        let mut batch: Batch = self.lazy.drain(..).map(|write| (write, None)).collect();
+        let mut batch = std::mem::take(&mut self.lazy);
         batch.append(&mut eager);
         (batch, closing)
     }
