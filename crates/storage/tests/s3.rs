@@ -70,7 +70,6 @@ async fn serve(
 }
 
 async fn start() -> (Arc<Mutex<Server>>, S3Storage) {
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let server = Arc::new(Mutex::new(Server::default()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let store = client(&format!("http://{}", listener.local_addr().unwrap()));
@@ -83,6 +82,8 @@ async fn start() -> (Arc<Mutex<Server>>, S3Storage) {
 }
 
 fn client(endpoint: &str) -> S3Storage {
+    // Each test may be the first one of the process, or the only one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     S3Storage::new(S3Settings {
         endpoint: endpoint.into(),
         region: "us-east-1".into(),
@@ -207,7 +208,6 @@ async fn trouble_that_passes_is_outlived_and_the_rest_is_told_by_kind() {
 
 #[tokio::test]
 async fn a_store_that_is_not_there_is_told_as_such() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
