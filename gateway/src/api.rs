@@ -32,11 +32,12 @@ use tower::util::MapRequestLayer;
 use tower::{Layer as _, Service};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::auth::{Gatekeeper, administrators_only};
+use crate::auth::{Gatekeeper, administrators_only, identify};
 use crate::config::Settings;
 use crate::queue::Queue;
 use crate::services::Services;
 use crate::store::Store;
+use crate::vault::Vault;
 
 /// What handlers work with.
 #[derive(Debug, Clone)]
@@ -52,6 +53,7 @@ pub(crate) struct Parts {
     pub(crate) queue: Queue,
     pub(crate) services: Services,
     pub(crate) gatekeeper: Arc<Gatekeeper>,
+    pub(crate) vault: Arc<Vault>,
     pub(crate) room: Arc<Semaphore>,
     pub(crate) started: Timestamp,
 }
@@ -92,16 +94,21 @@ pub(crate) fn service(
 + Send
 + Sync
 + 'static {
-    let guard = from_fn_with_state(Arc::clone(&app.gatekeeper), administrators_only);
+    let known = from_fn_with_state(Arc::clone(&app.gatekeeper), identify);
     let bounded = Router::new()
-        .merge(system().route_layer(guard.clone()))
+        .merge(system().route_layer(known.clone()))
         .merge(invocations())
         .route_layer(from_fn_with_state(app.clone(), limits::bounded))
         .with_state(app.clone());
     let router = Router::new()
         .route("/health", get(|| async { "Ok" }))
         .merge(bounded)
-        .merge(neighbours.report.route_layer(guard))
+        .merge(
+            neighbours
+                .report
+                .route_layer(from_fn(administrators_only))
+                .route_layer(known),
+        )
         .merge(neighbours.link)
         .fallback(problem::page_not_found)
         .method_not_allowed_fallback(problem::page_not_found)
@@ -112,7 +119,7 @@ pub(crate) fn service(
     MapRequestLayer::new(paths::tidy).layer(router)
 }
 
-/// What only the administrator may do.
+/// What a known caller may ask for.
 fn system() -> Router<App> {
     Router::new()
         .route("/system/info", get(info::show))

@@ -2,6 +2,8 @@
 //!
 //! Everything secret is hashed on both sides and the hashes are compared in constant time.
 
+pub(crate) mod access;
+mod caller;
 mod guesses;
 mod middleware;
 
@@ -17,7 +19,8 @@ use subtle::ConstantTimeEq as _;
 use crate::config::{Credentials, Limits};
 use guesses::Guesses;
 
-pub(crate) use middleware::{NO_OIDC, TOO_MANY, administrators_only};
+pub(crate) use caller::{ADMINISTRATOR_NAME, Caller, User};
+pub(crate) use middleware::{NO_OIDC, TOO_MANY, administrators_only, identify};
 
 /// Digits of a service token.
 pub(crate) const TOKEN_DIGITS: usize = 64;

@@ -27,6 +27,7 @@ use crate::report;
 use crate::serve::{Lifetime, serve};
 use crate::services::Services;
 use crate::store::{Store, StoreError};
+use crate::vault::Vault;
 
 /// A gateway that serves both its ports. Dropping it stops it without waiting for anything; use [`Gateway::stop`].
 #[derive(Debug)]
@@ -45,7 +46,9 @@ pub struct Gateway {
 impl Gateway {
     /// Starts on the data folder and returns once both ports listen.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
-        let (settings, lock) = tokio::task::spawn_blocking(move || prepare(config)).await??;
+        let (settings, vault, lock) =
+            tokio::task::spawn_blocking(move || prepare(config)).await??;
+        let vault = Arc::new(vault);
         let api_listener = listen(settings.listen, "the API").await?;
         let s3_listener = listen(settings.s3_listen, "the object store").await?;
         let (api_address, s3_address) = (api_listener.local_addr()?, s3_listener.local_addr()?);
@@ -96,6 +99,7 @@ impl Gateway {
             queue: queue.clone(),
             services,
             gatekeeper: Arc::new(Gatekeeper::new(&settings.credentials, &settings.limits)),
+            vault,
             room: Arc::new(Semaphore::new(settings.limits.requests)),
             started: Timestamp::now(),
             settings: settings.clone(),
@@ -183,14 +187,16 @@ impl Drop for Gateway {
     }
 }
 
-fn prepare(config: Config) -> anyhow::Result<(Settings, folder::Lock)> {
+fn prepare(config: Config) -> anyhow::Result<(Settings, Vault, folder::Lock)> {
     let config = config.with_file()?;
     let data = config
         .data
         .clone()
         .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA));
     let lock = folder::open(&data)?;
-    Ok((Settings::new(&config, &data)?, lock))
+    let settings = Settings::new(&config, &data)?;
+    let vault = Vault::open_folder(&data)?;
+    Ok((settings, vault, lock))
 }
 
 async fn listen(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {

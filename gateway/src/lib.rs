@@ -28,6 +28,7 @@ mod report;
 mod serve;
 mod services;
 pub mod store;
+mod vault;
 
 pub use config::{Config, Secret};
 pub use gateway::Gateway;

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use spillway_model::service::{MinioProvider, Service};
 use tokio_util::task::TaskTracker;
 
-use crate::auth::NoRandomness;
+use crate::auth::{Caller, NoRandomness};
 use crate::objects::ObjectError;
 use crate::queue::{Queue, Which};
 use crate::store::{Store, StoreError};
@@ -29,6 +29,9 @@ pub(crate) enum ServiceError {
     Exists,
     #[error("there is no service of that name")]
     Unknown,
+    /// The caller may see it, but not change it.
+    #[error("the service belongs to somebody else")]
+    NotYours,
     /// What this version cannot do, in words for the user.
     #[error("{0}")]
     Unavailable(String),
@@ -90,26 +93,34 @@ impl Services {
     }
 
     /// Adds a service with all that belongs to it.
-    pub(crate) async fn create(&self, service: Service) -> Result<(), ServiceError> {
+    pub(crate) async fn create(
+        &self,
+        caller: Caller,
+        service: Service,
+    ) -> Result<(), ServiceError> {
         let service = self.with_built_in(service);
-        self.change(move |db| change::create(db, service, Timestamp::now()))
+        self.change(move |db| change::create(db, &caller, service, Timestamp::now()))
             .await
     }
 
     /// Replaces a service's definition; see the module `change` for what stays.
-    pub(crate) async fn update(&self, service: Service) -> Result<(), ServiceError> {
+    pub(crate) async fn update(
+        &self,
+        caller: Caller,
+        service: Service,
+    ) -> Result<(), ServiceError> {
         let service = self.with_built_in(service);
-        self.change(move |db| change::update(db, service, Timestamp::now()))
+        self.change(move |db| change::update(db, &caller, service, Timestamp::now()))
             .await
     }
 
     /// Removes a service, its jobs, and the buckets that only it used.
-    pub(crate) async fn delete(&self, name: &str) -> Result<(), ServiceError> {
+    pub(crate) async fn delete(&self, caller: Caller, name: &str) -> Result<(), ServiceError> {
         let (this, name) = (self.clone(), name.to_owned());
         let work = self.tasks.spawn(async move {
             let target = name.clone();
             this.store
-                .write(move |db| change::delete(db, &target))
+                .write(move |db| change::delete(db, &caller, &target))
                 .await?;
             this.queue.services_changed();
             this.queue.delete(&name, Which::All).await?;

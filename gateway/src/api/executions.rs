@@ -12,7 +12,7 @@ use tracing::info;
 
 /// Who called, as far as the handler found out; put into the answer's extensions.
 #[derive(Debug, Clone)]
-pub(super) struct Caller(pub(super) String);
+pub(super) struct CalledBy(pub(super) String);
 
 /// What stands for a caller who was refused before he was known.
 const UNKNOWN: &str = "oscar";
@@ -28,7 +28,7 @@ pub(super) async fn logged(
     let answer = next.run(request).await;
     let user = answer
         .extensions()
-        .get::<Caller>()
+        .get::<CalledBy>()
         .map_or(UNKNOWN, |caller| &caller.0);
     let (status, latency) = (answer.status().as_u16(), go_duration(began.elapsed()));
     let (now, ip) = (Timestamp::now(), from.ip().to_canonical());

@@ -7,7 +7,7 @@ use axum::extract::{ConnectInfo, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
-use super::executions::Caller;
+use super::executions::CalledBy;
 use super::problem::Problem;
 use super::{App, Here, body};
 use crate::auth::{NO_OIDC, Presented, Refusal, TOKEN_DIGITS, TOO_MANY, same_secret};
@@ -33,7 +33,7 @@ pub(super) async fn job(
     let caller = authorise(&app, &name, from, &headers).await?;
     let accepted = accept(&app, name, &caller, &headers, body).await;
     let mut answer = accepted.unwrap_or_else(axum::response::IntoResponse::into_response);
-    answer.extensions_mut().insert(Caller(caller));
+    answer.extensions_mut().insert(CalledBy(caller));
     Ok(answer)
 }
 
@@ -48,7 +48,7 @@ pub(super) async fn run(
     let text =
         format!("synchronous calls are not available in this version; call /job/{name} instead");
     let mut answer = (StatusCode::NOT_IMPLEMENTED, text).into_response();
-    answer.extensions_mut().insert(Caller(caller));
+    answer.extensions_mut().insert(CalledBy(caller));
     Ok(answer)
 }
 

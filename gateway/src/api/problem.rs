@@ -45,6 +45,7 @@ impl Problem {
         match cause {
             ServiceError::Exists => Self::Text(StatusCode::CONFLICT, cause.to_string()),
             ServiceError::Unknown => Self::NOT_FOUND,
+            ServiceError::NotYours => Self::Text(StatusCode::FORBIDDEN, cause.to_string()),
             ServiceError::Unavailable(reason) => {
                 Self::bad(format!("The service specification is not valid: {reason}"))
             }

@@ -15,7 +15,8 @@ use super::body::{self, MAX_JSON};
 use super::deployment::Deployment;
 use super::problem::Problem;
 use super::{App, Here};
-use crate::auth::same_secret;
+use crate::auth::{Caller, access, same_secret};
+use crate::services::ServiceError;
 
 /// Longest value of a label, which the reference takes for the longest name in a path.
 const LONGEST_LABEL: usize = 63;
@@ -32,12 +33,14 @@ struct View<'a> {
 /// All services.
 pub(super) async fn list(
     State(app): Here,
+    caller: Caller,
     Query(query): Query<HashMap<String, String>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let services = app.services.list().await?;
     let views: Vec<_> = services
         .iter()
+        .filter(|service| access::may_see(&caller, service))
         .map(|service| view(service, &query))
         .collect();
     Ok(json_text(for_client(text(&views)?, &app, &headers)))
@@ -46,11 +49,15 @@ pub(super) async fn list(
 /// One service.
 pub(super) async fn show(
     State(app): Here,
+    caller: Caller,
     Path(name): Path<String>,
     Query(query): Query<HashMap<String, String>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let service = find(&app, &name).await?;
+    if !access::may_see(&caller, &service) {
+        return Err(forbidden(&caller, "get"));
+    }
     Ok(json_text(for_client(
         text(&view(&service, &query))?,
         &app,
@@ -59,28 +66,43 @@ pub(super) async fn show(
 }
 
 /// Adds a service.
-pub(super) async fn create(State(app): Here, body: Body) -> Result<StatusCode, Problem> {
+pub(super) async fn create(
+    State(app): Here,
+    caller: Caller,
+    body: Body,
+) -> Result<StatusCode, Problem> {
     let service = read(&app, body).await?;
-    let created = app.services.create(service).await;
+    let created = app.services.create(caller, service).await;
     created.map_err(|cause| Problem::of_service("Error creating the service", cause))?;
     Ok(StatusCode::CREATED)
 }
 
 /// Replaces the service that the body names.
-pub(super) async fn update(State(app): Here, body: Body) -> Result<StatusCode, Problem> {
+pub(super) async fn update(
+    State(app): Here,
+    caller: Caller,
+    body: Body,
+) -> Result<StatusCode, Problem> {
     let service = read(&app, body).await?;
-    let updated = app.services.update(service).await;
-    updated.map_err(|cause| Problem::of_service("Error updating the service", cause))?;
+    let updated = app.services.update(caller.clone(), service).await;
+    updated.map_err(|cause| match cause {
+        ServiceError::NotYours => forbidden(&caller, "modify"),
+        cause => Problem::of_service("Error updating the service", cause),
+    })?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Removes a service with its jobs and buckets.
 pub(super) async fn delete(
     State(app): Here,
+    caller: Caller,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let deleted = app.services.delete(&name).await;
-    deleted.map_err(|cause| Problem::of_service("Error deleting the service", cause))?;
+    let deleted = app.services.delete(caller.clone(), &name).await;
+    deleted.map_err(|cause| match cause {
+        ServiceError::NotYours => forbidden(&caller, "delete"),
+        cause => Problem::of_service("Error deleting the service", cause),
+    })?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -88,6 +110,15 @@ pub(super) async fn delete(
 pub(super) async fn find(app: &App, name: &str) -> Result<Service, Problem> {
     check_name(name)?;
     app.services.get(name).await?.ok_or(Problem::NOT_FOUND)
+}
+
+/// 403 in the reference's words, its spelling included: scripts look for them.
+pub(super) fn forbidden(caller: &Caller, doing: &str) -> Problem {
+    let text = format!(
+        "User {} doesn't have permision to {doing} this service",
+        caller.owner()
+    );
+    Problem::Text(StatusCode::FORBIDDEN, text)
 }
 
 /// Whether a path may name a service at all.

@@ -7,14 +7,8 @@ use rusqlite::Connection;
 use spillway_model::service::Service;
 
 use super::{ServiceError, places, rows, unavailable};
-use crate::auth::random;
+use crate::auth::{ADMINISTRATOR_NAME, Caller, access, random};
 use crate::objects::{Bucket, buckets};
-
-/// Owner of everything the administrator makes.
-const ADMINISTRATOR: &str = "cluster_admin";
-
-/// Name of the administrator in labels and tags.
-const ADMINISTRATOR_NAME: &str = "oscar";
 
 /// Where services live; there is only one place, the name is OSCAR's.
 const NAMESPACE: &str = "oscar-svc";
@@ -24,6 +18,7 @@ const FROM_SERVICE: &str = "from_service";
 
 pub(super) fn create(
     db: &Connection,
+    caller: &Caller,
     mut service: Service,
     now: Timestamp,
 ) -> Result<(), ServiceError> {
@@ -31,7 +26,7 @@ pub(super) fn create(
         return Err(ServiceError::Exists);
     }
     check(db, &service)?;
-    ADMINISTRATOR.clone_into(&mut service.owner);
+    caller.owner().clone_into(&mut service.owner);
     service.token = hex::encode(random::<32>()?);
     settle(&mut service);
     let secrets = service.take_secrets();
@@ -45,12 +40,11 @@ pub(super) fn create(
 /// Token, owner and place of the service stay, and so do secrets that are sent blank or not at all.
 pub(super) fn update(
     db: &Connection,
+    caller: &Caller,
     mut service: Service,
     now: Timestamp,
 ) -> Result<(), ServiceError> {
-    let Some(old) = rows::get(db, &service.name)? else {
-        return Err(ServiceError::Unknown);
-    };
+    let old = changeable(db, caller, &service.name)?;
     check(db, &service)?;
     service.owner.clone_from(&old.owner);
     service.token.clone_from(&old.token);
@@ -63,10 +57,8 @@ pub(super) fn update(
 }
 
 /// Buckets that the service made go with all they hold, unless another service uses them.
-pub(super) fn delete(db: &Connection, name: &str) -> Result<(), ServiceError> {
-    let Some(service) = rows::get(db, name)? else {
-        return Err(ServiceError::Unknown);
-    };
+pub(super) fn delete(db: &Connection, caller: &Caller, name: &str) -> Result<(), ServiceError> {
+    let service = changeable(db, caller, name)?;
     rows::delete(db, name)?;
     let mut kept: BTreeSet<String> = rows::list(db)?
         .iter()
@@ -81,6 +73,17 @@ pub(super) fn delete(db: &Connection, name: &str) -> Result<(), ServiceError> {
         }
     }
     Ok(())
+}
+
+/// The service, if the caller may change it. To those who may not even see it there is none.
+fn changeable(db: &Connection, caller: &Caller, name: &str) -> Result<Service, ServiceError> {
+    let found = rows::get(db, name)?.filter(|service| access::may_see(caller, service));
+    let service = found.ok_or(ServiceError::Unknown)?;
+    if access::may_change(caller, &service) {
+        Ok(service)
+    } else {
+        Err(ServiceError::NotYours)
+    }
 }
 
 fn check(db: &Connection, service: &Service) -> Result<(), ServiceError> {
