@@ -32,7 +32,7 @@ use tower::util::MapRequestLayer;
 use tower::{Layer as _, Service};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::auth::{Gatekeeper, administrators_only, identify};
+use crate::auth::{Gatekeeper, Users, administrators_only, identify};
 use crate::config::Settings;
 use crate::queue::Queue;
 use crate::services::Services;
@@ -54,6 +54,8 @@ pub(crate) struct Parts {
     pub(crate) services: Services,
     pub(crate) gatekeeper: Arc<Gatekeeper>,
     pub(crate) vault: Arc<Vault>,
+    /// People who have come with an OIDC token, and their object-store accounts.
+    pub(crate) users: Users,
     pub(crate) room: Arc<Semaphore>,
     pub(crate) started: Timestamp,
 }

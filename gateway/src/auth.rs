@@ -6,6 +6,7 @@ pub(crate) mod access;
 mod caller;
 mod guesses;
 mod middleware;
+mod users;
 
 use std::net::IpAddr;
 
@@ -19,8 +20,9 @@ use subtle::ConstantTimeEq as _;
 use crate::config::{Credentials, Limits};
 use guesses::Guesses;
 
-pub(crate) use caller::{ADMINISTRATOR_NAME, Caller, User};
+pub(crate) use caller::{ADMINISTRATOR, ADMINISTRATOR_NAME, Caller, User};
 pub(crate) use middleware::{NO_OIDC, TOO_MANY, administrators_only, identify};
+pub(crate) use users::Users;
 
 /// Digits of a service token.
 pub(crate) const TOKEN_DIGITS: usize = 64;

@@ -18,7 +18,7 @@ use tracing::{info, warn};
 
 use crate::api;
 use crate::api::{App, Neighbours, Parts};
-use crate::auth::Gatekeeper;
+use crate::auth::{Gatekeeper, Users};
 use crate::config::{Config, DEFAULT_DATA, Settings};
 use crate::link::{self, Link};
 use crate::objects::Blobs;
@@ -92,7 +92,8 @@ impl Gateway {
             .await
             .context("completing deletions that were cut short")?;
 
-        let s3 = s3_service(&settings, &store, &blobs, &queue);
+        let users = Users::new(store.clone(), Arc::clone(&vault));
+        let s3 = s3_service(&settings, &store, &blobs, &queue, users.clone());
         let app = App::new(Parts {
             s3_url: s3_url.clone(),
             store: store.clone(),
@@ -100,6 +101,7 @@ impl Gateway {
             services,
             gatekeeper: Arc::new(Gatekeeper::new(&settings.credentials, &settings.limits)),
             vault,
+            users,
             room: Arc::new(Semaphore::new(settings.limits.requests)),
             started: Timestamp::now(),
             settings: settings.clone(),
@@ -215,7 +217,13 @@ async fn neighbours(settings: &Settings, queue: &Queue) -> Result<Neighbours, St
 }
 
 /// The object store's protocol.
-fn s3_service(settings: &Settings, store: &Store, blobs: &Blobs, queue: &Queue) -> axum::Router {
+fn s3_service(
+    settings: &Settings,
+    store: &Store,
+    blobs: &Blobs,
+    queue: &Queue,
+    users: Users,
+) -> axum::Router {
     use crate::objects::{Credentials, Objects, service};
 
     let keys = &settings.credentials;
@@ -223,10 +231,8 @@ fn s3_service(settings: &Settings, store: &Store, blobs: &Blobs, queue: &Queue) 
         store: store.clone(),
         blobs: blobs.clone(),
         queue: queue.clone(),
-        credentials: Credentials {
-            access_key: keys.access_key.reveal().to_owned(),
-            secret_key: keys.secret_key.reveal().to_owned(),
-        },
+        credentials: Credentials::new(keys.access_key.reveal(), keys.secret_key.reveal())
+            .with_users(users),
         settings: settings.objects.clone(),
     })
 }

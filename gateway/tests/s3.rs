@@ -77,10 +77,7 @@ async fn serve(folder: &Path) -> SocketAddr {
     let queue = Queue::start(store.clone(), blobs.clone(), QueueSettings::default())
         .await
         .unwrap();
-    let credentials = Credentials {
-        access_key: ACCESS_KEY.to_owned(),
-        secret_key: SECRET_KEY.to_owned(),
-    };
+    let credentials = Credentials::new(ACCESS_KEY, SECRET_KEY);
     let service = objects::service(Objects {
         store,
         blobs,

@@ -8,6 +8,7 @@ use rusqlite_migration::{M, Migrations};
 const STEPS: &[M<'_>] = &[
     M::up(include_str!("schema/01-main.sql")),
     M::up(include_str!("schema/02-users.sql")),
+    M::up(include_str!("schema/03-issuers.sql")),
 ];
 
 /// All steps.
