@@ -17,6 +17,7 @@
 
 mod binaries;
 mod client;
+pub mod clients;
 mod cluster;
 mod docker;
 mod dockerd;
@@ -25,6 +26,7 @@ mod service;
 
 pub use binaries::{binary, supervisor};
 pub use client::Client;
+pub use clients::Python;
 pub use cluster::{AgentOptions, Cluster, ClusterOptions};
 pub use docker::{Engine, TestImage};
 pub use dockerd::PrivateDockerd;
