@@ -14,6 +14,7 @@ mod jobs;
 mod limits;
 mod paths;
 mod problem;
+mod quotas;
 mod services;
 mod status;
 
@@ -25,7 +26,7 @@ use axum::extract::State;
 use axum::http::{Request, Response, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse as _;
-use axum::routing::{any, get, post};
+use axum::routing::{get, post};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tower::util::MapRequestLayer;
@@ -164,7 +165,11 @@ fn system() -> Router<App> {
         )
         .route("/system/buckets/{bucket}/presign", post(interim::presign))
         .route("/system/volumes", get(interim::volumes))
-        .route("/system/quotas/{*rest}", any(interim::quotas))
+        .route("/system/quotas/user", get(quotas::own))
+        .route(
+            "/system/quotas/user/{id}",
+            get(quotas::show).put(quotas::replace),
+        )
         .route(
             "/system/federation/{name}",
             get(interim::federation).fallback(interim::federation_change),

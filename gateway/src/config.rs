@@ -3,6 +3,7 @@
 //! [`Config`] is what was asked for; [`Settings`] is what holds.
 
 mod credentials;
+mod quotas;
 mod secret;
 mod settings;
 
@@ -14,6 +15,7 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 
 pub use credentials::Credentials;
+pub use quotas::{QuotaConfig, Size};
 pub use secret::Secret;
 pub use settings::{DEFAULT_DATA, Limits, Settings};
 
@@ -148,6 +150,9 @@ pub struct Config {
     /// Show Go clients the ports of exposed services as numbers, as OSCAR's CLI up to 1.9 expects [default: true]
     #[arg(long, env = "SPILLWAY_SCALAR_PORTS", value_name = "true|false")]
     pub scalar_ports: Option<bool>,
+    /// What each user may use.
+    #[command(flatten)]
+    pub quotas: QuotaConfig,
 }
 
 impl Config {
@@ -195,6 +200,7 @@ impl Config {
             s3_cors_origins: self.s3_cors_origins.or(other.s3_cors_origins),
             cors_origins: self.cors_origins.or(other.cors_origins),
             scalar_ports: self.scalar_ports.or(other.scalar_ports),
+            quotas: self.quotas.or(other.quotas),
         }
     }
 }

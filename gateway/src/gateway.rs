@@ -70,6 +70,12 @@ impl Gateway {
             .await
             .context("starting the queue")?;
 
+        let quotas = settings.quotas;
+        store
+            .write(move |db| crate::quotas::settle(db, &quotas))
+            .await
+            .context("writing the default quotas down")?;
+
         let lifetime = Lifetime {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),

@@ -24,6 +24,7 @@ mod gateway;
 mod link;
 pub mod objects;
 pub mod queue;
+mod quotas;
 mod report;
 mod serve;
 mod services;

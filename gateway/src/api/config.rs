@@ -63,7 +63,7 @@ pub(super) async fn show(State(app): Here) -> Result<Response, Problem> {
             kueue_enable: false,
             volume_enable: false,
             oidc_groups: [],
-            minio_quota_enabled: false,
+            minio_quota_enabled: app.settings.quotas.buckets > 0,
         },
         minio_provider: Provider {
             endpoint: &app.s3_url,

@@ -34,15 +34,6 @@ pub(super) async fn volumes() -> Response {
     json_text("[]".to_owned())
 }
 
-/// `/system/quotas/…`.
-pub(super) async fn quotas() -> Response {
-    (
-        StatusCode::NOT_FOUND,
-        "quotas are not available in this version",
-    )
-        .into_response()
-}
-
 /// `GET /system/federation/{name}`.
 pub(super) async fn federation(
     State(app): Here,

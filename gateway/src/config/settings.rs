@@ -10,6 +10,7 @@ use jiff::SignedDuration;
 use super::{Config, Credentials};
 use crate::objects;
 use crate::queue::QueueSettings;
+use crate::quotas::Quotas;
 
 /// Where the gateway keeps its data unless told otherwise.
 pub const DEFAULT_DATA: &str = "/var/lib/spillway/gateway";
@@ -32,6 +33,8 @@ pub struct Settings {
     /// Origins whose pages may use the API.
     pub cors_origins: Vec<String>,
     pub scalar_ports: bool,
+    /// What users may use of whom nothing else is said.
+    pub quotas: Quotas,
 }
 
 /// What keeps things bounded.
@@ -93,6 +96,7 @@ impl Settings {
             )?,
             limits,
             scalar_ports: config.scalar_ports.unwrap_or(true),
+            quotas: config.quotas.defaults(),
         })
     }
 }

@@ -9,6 +9,7 @@ const STEPS: &[M<'_>] = &[
     M::up(include_str!("schema/01-main.sql")),
     M::up(include_str!("schema/02-users.sql")),
     M::up(include_str!("schema/03-issuers.sql")),
+    M::up(include_str!("schema/04-quotas.sql")),
 ];
 
 /// All steps.

@@ -135,10 +135,6 @@ async fn what_is_not_built_says_so() {
         gateway.post("/system/volumes", "{}").await.said(),
         (404, "404 page not found")
     );
-    assert_eq!(
-        gateway.get("/system/quotas/user").await.said(),
-        (404, "quotas are not available in this version")
-    );
     let alone = r#"{"topology":"none","members":null}"#;
     assert_eq!(
         gateway.get("/system/federation/grey").await.said(),
