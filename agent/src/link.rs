@@ -42,10 +42,18 @@ pub(crate) struct Link {
 }
 
 /// What a successful join gave.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Membership {
     token: Arc<str>,
     pub(crate) terms: Joined,
+}
+
+impl std::fmt::Debug for Membership {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Membership")
+            .field("terms", &self.terms)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a request to the gateway came to nothing.

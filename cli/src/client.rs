@@ -21,13 +21,21 @@ pub(crate) struct ClusterConfig {
 }
 
 /// How to reach the cluster's object store.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize)]
 pub(crate) struct StoreAccess {
     pub(crate) endpoint: String,
     pub(crate) verify: bool,
     pub(crate) access_key: String,
     pub(crate) secret_key: String,
     pub(crate) region: String,
+}
+
+impl std::fmt::Debug for StoreAccess {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoreAccess")
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Answer of `GET /system/info`, as far as it is used here.

@@ -21,7 +21,7 @@ pub(crate) struct Clusters {
 }
 
 /// One cluster. The members that only OSCAR's client uses are kept as they are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Cluster {
     pub(crate) endpoint: String,
@@ -37,6 +37,16 @@ pub(crate) struct Cluster {
     pub(crate) memory: String,
     /// Default for services that name none.
     pub(crate) log_level: String,
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Passwords and tokens stay out of it.
+        f.debug_struct("Cluster")
+            .field("endpoint", &self.endpoint)
+            .field("auth_user", &self.auth_user)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Cluster {

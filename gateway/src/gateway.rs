@@ -27,7 +27,6 @@ use crate::report;
 use crate::serve::{Lifetime, serve};
 use crate::services::Services;
 use crate::store::{Store, StoreError};
-use crate::vault::Vault;
 
 /// A gateway that serves both its ports. Dropping it stops it without waiting for anything; use [`Gateway::stop`].
 #[derive(Debug)]
@@ -46,9 +45,7 @@ pub struct Gateway {
 impl Gateway {
     /// Starts on the data folder and returns once both ports listen.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
-        let (settings, vault, lock) =
-            tokio::task::spawn_blocking(move || prepare(config)).await??;
-        let vault = Arc::new(vault);
+        let (settings, lock) = tokio::task::spawn_blocking(move || prepare(config)).await??;
         let api_listener = listen(settings.listen, "the API").await?;
         let s3_listener = listen(settings.s3_listen, "the object store").await?;
         let (api_address, s3_address) = (api_listener.local_addr()?, s3_listener.local_addr()?);
@@ -98,7 +95,7 @@ impl Gateway {
             .await
             .context("completing deletions that were cut short")?;
 
-        let users = Users::new(store.clone(), Arc::clone(&vault));
+        let users = Users::new(store.clone(), Arc::clone(store.vault()));
         let s3 = s3_service(&settings, &store, &blobs, &queue, users.clone());
         let app = App::new(Parts {
             s3_url: s3_url.clone(),
@@ -106,7 +103,7 @@ impl Gateway {
             queue: queue.clone(),
             services,
             gatekeeper: Arc::new(Gatekeeper::new(&settings.credentials, &settings.limits)),
-            vault,
+            vault: Arc::clone(store.vault()),
             users,
             room: Arc::new(Semaphore::new(settings.limits.requests)),
             started: Timestamp::now(),
@@ -195,7 +192,7 @@ impl Drop for Gateway {
     }
 }
 
-fn prepare(config: Config) -> anyhow::Result<(Settings, Vault, folder::Lock)> {
+fn prepare(config: Config) -> anyhow::Result<(Settings, folder::Lock)> {
     let config = config.with_file()?;
     let data = config
         .data
@@ -203,8 +200,7 @@ fn prepare(config: Config) -> anyhow::Result<(Settings, Vault, folder::Lock)> {
         .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA));
     let lock = folder::open(&data)?;
     let settings = Settings::new(&config, &data)?;
-    let vault = Vault::open_folder(&data)?;
-    Ok((settings, vault, lock))
+    Ok((settings, lock))
 }
 
 async fn listen(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {

@@ -5,6 +5,7 @@
 //! undoes its own changes and nobody else's. Nothing in here knows HTTP, jobs or objects.
 
 mod schema;
+mod sealing;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
+use crate::vault::{Vault, VaultError};
 pub use writer::Write;
 
 /// Readers at the same time; each has its own connection.
@@ -33,6 +35,8 @@ pub enum StoreError {
         #[source]
         source: Box<rusqlite_migration::Error>,
     },
+    #[error("{0:#}")]
+    Vault(anyhow::Error),
     #[error("starting the database's writer thread")]
     Thread(#[source] std::io::Error),
     #[error("a statement failed")]
@@ -50,30 +54,42 @@ pub struct Store {
     readers: Arc<Readers>,
 }
 
+impl From<VaultError> for StoreError {
+    fn from(error: VaultError) -> Self {
+        Self::Vault(error.into())
+    }
+}
+
 #[derive(Debug)]
 struct Readers {
     path: PathBuf,
+    vault: Arc<Vault>,
     idle: std::sync::Mutex<Vec<Connection>>,
     permits: Semaphore,
 }
 
 impl Store {
-    /// Opens the database, creating and migrating it as needed.
+    /// Opens the database, creating and migrating it as needed. The key of its secrets lies beside it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let open_error = |source| StoreError::Open {
             path: path.to_owned(),
             source,
         };
+        let folder = path.parent().unwrap_or_else(|| Path::new("."));
+        let vault = Arc::new(Vault::open_folder(folder).map_err(StoreError::Vault)?);
         let mut connection = Connection::open(path).map_err(open_error)?;
         schema::prepare(&connection).map_err(open_error)?;
+        sealing::register(&connection, &vault).map_err(open_error)?;
         schema::migrations()
             .to_latest(&mut connection)
             .map_err(|source| StoreError::Migrate {
                 path: path.to_owned(),
                 source: Box::new(source),
             })?;
+        sealing::check(&connection, &vault)?;
         let readers = Readers {
             path: path.to_owned(),
+            vault,
             idle: std::sync::Mutex::default(),
             permits: Semaphore::new(READERS),
         };
@@ -86,6 +102,11 @@ impl Store {
     /// The folder that the database is in.
     pub fn folder(&self) -> &Path {
         self.readers.path.parent().unwrap_or_else(|| Path::new("."))
+    }
+
+    /// What seals the secrets in it.
+    pub(crate) fn vault(&self) -> &Arc<Vault> {
+        &self.readers.vault
     }
 
     /// Runs `change` in a transaction and returns once it is on disk. On an error nothing of it remains.
@@ -148,6 +169,7 @@ impl Readers {
             | OpenFlags::SQLITE_OPEN_URI;
         let connection = Connection::open_with_flags(&self.path, flags)?;
         schema::prepare_reader(&connection)?;
+        sealing::register(&connection, &self.vault)?;
         Ok(connection)
     }
 
@@ -165,9 +187,11 @@ mod tests {
     async fn count(store: &Store) -> i64 {
         store
             .read(|db| {
-                Ok::<_, StoreError>(
-                    db.query_row("SELECT count(*) FROM settings", [], |row| row.get(0))?,
-                )
+                Ok::<_, StoreError>(db.query_row(
+                    "SELECT count(*) FROM settings WHERE key <> 'vault_check'",
+                    [],
+                    |row| row.get(0),
+                )?)
             })
             .await
             .unwrap()

@@ -9,6 +9,7 @@ mod error;
 mod normalise;
 mod running;
 mod secrets;
+mod shown;
 mod storage;
 
 use std::collections::BTreeMap;
@@ -26,7 +27,7 @@ pub type StringMap = BTreeMap<String, String>;
 
 /// A service.
 #[allow(clippy::struct_excessive_bools)] // OSCAR's shape, not ours.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Service {
     /// 1 to 39 characters, a DNS label; unique in the cluster.
@@ -145,7 +146,7 @@ pub struct Expose {
 }
 
 /// Variables and secrets of the container.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Environment {
     pub variables: StringMap,
@@ -176,7 +177,7 @@ pub struct StorageProviders {
 }
 
 /// AWS S3.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct S3Provider {
     pub access_key: String,
@@ -185,7 +186,7 @@ pub struct S3Provider {
 }
 
 /// `MinIO` or anything that speaks S3.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MinioProvider {
     pub endpoint: String,
@@ -197,7 +198,7 @@ pub struct MinioProvider {
 }
 
 /// Onedata.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OnedataProvider {
     pub oneprovider_host: String,
@@ -206,7 +207,7 @@ pub struct OnedataProvider {
 }
 
 /// `WebDAV` and dCache.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WebdavProvider {
     pub hostname: String,
@@ -215,7 +216,7 @@ pub struct WebdavProvider {
 }
 
 /// Rucio.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RucioProvider {
     pub host: String,
@@ -228,7 +229,7 @@ pub struct RucioProvider {
 }
 
 /// Edge extension: an MQTT broker.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MqttProvider {
     /// `mqtt://host:1883` or `mqtts://host:8883`.
@@ -248,7 +249,7 @@ pub struct FileProvider {
 }
 
 /// Another OSCAR cluster.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Cluster {
     pub endpoint: String,
@@ -280,7 +281,7 @@ fn is_zero(number: &u32) -> bool {
 }
 
 /// One member of a federation.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Replica {
     /// `oscar` or `endpoint`.

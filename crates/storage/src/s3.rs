@@ -61,6 +61,12 @@ impl S3Storage {
             .tls_danger_accept_invalid_certs(!settings.verify)
             .build()
             .map_err(|error| unusable(&settings, &error))?;
+        Self::with_client(settings, http)
+    }
+
+    /// The same with a client that was prepared elsewhere: one that trusts a certificate of its own. What
+    /// `settings.verify` says is the client's business then.
+    pub fn with_client(settings: S3Settings, http: reqwest::Client) -> Result<Self, StorageError> {
         reqwest::Url::parse(&settings.endpoint).map_err(|error| unusable(&settings, &error))?;
         Ok(Self { settings, http })
     }

@@ -37,7 +37,9 @@ pub(super) async fn definition(
 
 fn find(db: &Connection, name: &str) -> Result<Option<ServiceDefinition>, StoreError> {
     let row: Option<(i64, String)> = db
-        .prepare_cached("SELECT revision, definition FROM services WHERE name = ?1")?
+        .prepare_cached(
+            "SELECT revision, unsealed('service/' || name, definition) FROM services WHERE name = ?1",
+        )?
         .query_row([name], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((revision, definition)) = row else {
@@ -46,7 +48,9 @@ fn find(db: &Connection, name: &str) -> Result<Option<ServiceDefinition>, StoreE
     let service = serde_json::from_str(&definition).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, Box::new(error))
     })?;
-    let mut statement = db.prepare_cached("SELECT name, value FROM secrets WHERE service = ?1")?;
+    let mut statement = db.prepare_cached(
+        "SELECT name, unsealed('secret/' || service || '/' || name, value) FROM secrets WHERE service = ?1",
+    )?;
     let secrets = statement
         .query_map([name], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;

@@ -53,8 +53,9 @@ pub(crate) struct Entry {
 impl Catalog {
     /// Reads the table.
     pub(crate) fn load(db: &Connection) -> Result<Self, StoreError> {
-        let mut statement =
-            db.prepare_cached("SELECT name, revision, created_ms, definition FROM services")?;
+        let mut statement = db.prepare_cached(
+            "SELECT name, revision, created_ms, unsealed('service/' || name, definition) FROM services",
+        )?;
         let mut rows = statement.query([])?;
         let mut entries = BTreeMap::new();
         while let Some(row) = rows.next()? {

@@ -11,10 +11,13 @@ use super::{ALLOWED_IMAGES, ServiceError};
 const REVISION: &str = "service_revision";
 
 pub(super) fn get(db: &Connection, name: &str) -> Result<Option<Service>, ServiceError> {
-    let mut query = db.prepare_cached("SELECT definition FROM services WHERE name = ?1")?;
-    let definition: Option<String> = query.query_row([name], |row| row.get(0)).optional()?;
+    let mut query = db.prepare_cached(
+        "SELECT unsealed('service/' || name, definition) FROM services WHERE name = ?1",
+    )?;
+    let definition: Option<Option<String>> =
+        query.query_row([name], |row| row.get(0)).optional()?;
     definition
-        .map(|definition| parse(name, &definition))
+        .map(|definition| parse(name, definition))
         .transpose()
 }
 
@@ -24,13 +27,15 @@ pub(super) fn exists(db: &Connection, name: &str) -> Result<bool, ServiceError> 
 }
 
 pub(super) fn list(db: &Connection) -> Result<Vec<Service>, ServiceError> {
-    let mut query = db.prepare_cached("SELECT name, definition FROM services ORDER BY name")?;
+    let mut query = db.prepare_cached(
+        "SELECT name, unsealed('service/' || name, definition) FROM services ORDER BY name",
+    )?;
     let rows = query.query_map([], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+        Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?))
     })?;
     rows.map(|row| {
         row.map_err(ServiceError::from)
-            .and_then(|(name, definition)| parse(&name, &definition))
+            .and_then(|(name, definition)| parse(&name, definition))
     })
     .collect()
 }
@@ -41,9 +46,15 @@ pub(super) fn insert(
     now: Timestamp,
 ) -> Result<(), ServiceError> {
     db.prepare_cached(
-        "INSERT INTO services (name, revision, definition, created_ms, updated_ms) VALUES (?1, ?2, ?3, ?4, ?4)",
+        "INSERT INTO services (name, revision, definition, created_ms, updated_ms)
+         VALUES (?1, ?2, sealed('service/' || ?1, ?3), ?4, ?4)",
     )?
-    .execute(params![service.name, next_revision(db)?, write(service)?, now.as_millisecond()])?;
+    .execute(params![
+        service.name,
+        next_revision(db)?,
+        write(service)?,
+        now.as_millisecond()
+    ])?;
     Ok(())
 }
 
@@ -53,7 +64,8 @@ pub(super) fn replace(
     now: Timestamp,
 ) -> Result<(), ServiceError> {
     db.prepare_cached(
-        "UPDATE services SET revision = ?2, definition = ?3, updated_ms = ?4 WHERE name = ?1",
+        "UPDATE services SET revision = ?2, definition = sealed('service/' || ?1, ?3), updated_ms = ?4
+         WHERE name = ?1",
     )?
     .execute(params![
         service.name,
@@ -85,8 +97,11 @@ pub(super) fn put_secret(
     name: &str,
     value: &str,
 ) -> Result<(), ServiceError> {
-    db.prepare_cached("INSERT OR REPLACE INTO secrets (service, name, value) VALUES (?1, ?2, ?3)")?
-        .execute([service, name, value])?;
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO secrets (service, name, value)
+         VALUES (?1, ?2, sealed('secret/' || ?1 || '/' || ?2, ?3))",
+    )?
+    .execute([service, name, value])?;
     Ok(())
 }
 
@@ -164,8 +179,9 @@ fn next_revision(db: &Connection) -> Result<i64, ServiceError> {
     Ok(statement.query_row([REVISION], |row| row.get(0))?)
 }
 
-fn parse(name: &str, definition: &str) -> Result<Service, ServiceError> {
-    serde_json::from_str(definition).map_err(|source| ServiceError::Damaged {
+/// Absent is what could not be unsealed.
+fn parse(name: &str, definition: Option<String>) -> Result<Service, ServiceError> {
+    serde_json::from_str(&definition.unwrap_or_default()).map_err(|source| ServiceError::Damaged {
         service: name.to_owned(),
         source,
     })

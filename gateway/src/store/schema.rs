@@ -10,6 +10,7 @@ const STEPS: &[M<'_>] = &[
     M::up(include_str!("schema/02-users.sql")),
     M::up(include_str!("schema/03-issuers.sql")),
     M::up(include_str!("schema/04-quotas.sql")),
+    M::up(include_str!("schema/05-sealed.sql")),
 ];
 
 /// All steps.

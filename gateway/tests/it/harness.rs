@@ -4,6 +4,7 @@ use std::path::Path;
 
 use reqwest::{Client, Method, RequestBuilder};
 use spillway_gateway::{Config, Gateway};
+use spillway_model::wire::link::{Engine, Join, Joined, PREFIX, Resources, ServiceDefinition};
 use tempfile::TempDir;
 
 pub(crate) const PASSWORD: &str = "correct horse";
@@ -120,6 +121,28 @@ impl TestGateway {
     pub(crate) async fn create(&self, definition: impl ToString) {
         let answer = self.post("/system/services", definition).await;
         assert_eq!(answer.said(), (201, ""));
+    }
+
+    /// What an agent gets to know of a service, secrets included.
+    pub(crate) async fn definition(&self, name: &str) -> ServiceDefinition {
+        let join = Join {
+            node: "reader".to_owned(),
+            architecture: "arm64".to_owned(),
+            version: "0".to_owned(),
+            capacity: Resources::default(),
+            labels: [].into(),
+            engine: Engine::default(),
+            running: Vec::new(),
+        };
+        let request = self.anonymous(Method::POST, &format!("{PREFIX}/join"));
+        let request = request.bearer_auth(self.gateway().join_token());
+        let joined: Joined = serde_json::from_str(&send(request.json(&join)).await.text).unwrap();
+        let revision = self.count(&format!(
+            "SELECT revision FROM services WHERE name = '{name}'"
+        ));
+        let path = format!("{PREFIX}/services/{name}/{revision}");
+        let answer = send(self.anonymous(Method::GET, &path).bearer_auth(joined.token)).await;
+        serde_json::from_str(&answer.text).unwrap_or_else(|error| panic!("{error} in {answer:?}"))
     }
 
     /// A reader's look at the database.

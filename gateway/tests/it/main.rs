@@ -12,5 +12,6 @@ mod jobs;
 mod quotas;
 mod refusals;
 mod s3;
+mod secrets;
 mod services;
 mod system;

@@ -14,6 +14,8 @@
 //! All but `join` carry the node token of [`Joined`] as bearer. A request that names an attempt which is no
 //! longer this node's is answered 410: the agent drops that run and its results. 401 means: join again.
 
+mod shown;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -98,7 +100,7 @@ pub struct Engine {
 }
 
 /// Welcome to the cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Joined {
     /// Bearer for all other requests.
     pub token: String,
@@ -166,7 +168,7 @@ pub struct Attempt {
 }
 
 /// The right and duty to run one attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     /// Which attempt.
     #[serde(flatten)]
@@ -186,7 +188,7 @@ pub struct Lease {
 }
 
 /// The file that becomes `INPUT_FILE_PATH`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputFile {
     /// File name, without folders.
     pub name: String,
@@ -197,7 +199,7 @@ pub struct InputFile {
 }
 
 /// What an agent needs to run a service.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServiceDefinition {
     /// Raised by each update; a container serves exactly one revision.
     pub revision: u64,
@@ -254,7 +256,7 @@ pub struct StagedBlob {
 }
 
 /// The end of an attempt: log, outputs and state become visible in one transaction.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Completion {
     /// How it ended.
     pub outcome: Outcome,
@@ -361,7 +363,7 @@ pub struct Output {
 }
 
 /// Where the bytes of an output are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutputContent {
     /// Base64, at most [`INLINE_BYTES`] decoded.

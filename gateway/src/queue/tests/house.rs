@@ -110,13 +110,18 @@ impl House {
         self.store
             .write(move |db| {
                 db.execute(
-                    "INSERT INTO services (name, revision, definition, created_ms, updated_ms) VALUES (?1, 1, ?2, 0, 0)",
+                    "INSERT INTO services (name, revision, definition, created_ms, updated_ms)
+                     VALUES (?1, 1, sealed('service/' || ?1, ?2), 0, 0)",
                     params![name, definition],
                 )?;
                 db.execute("INSERT INTO triggers VALUES (?1, 'in/', ?1)", params![name])?;
                 drop(objects::buckets::create(
                     db,
-                    &objects::Bucket { name, visibility: "private".to_owned(), ..objects::Bucket::default() },
+                    &objects::Bucket {
+                        name,
+                        visibility: "private".to_owned(),
+                        ..objects::Bucket::default()
+                    },
                 ));
                 Ok::<_, StoreError>(())
             })
