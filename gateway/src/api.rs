@@ -6,6 +6,7 @@ mod buckets;
 mod config;
 mod cors;
 mod deployment;
+mod document;
 mod executions;
 mod info;
 mod interim;
@@ -26,7 +27,6 @@ use axum::extract::State;
 use axum::http::{Request, Response, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse as _;
-use axum::routing::{get, post};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tower::util::MapRequestLayer;
@@ -36,6 +36,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::auth::{Gatekeeper, Users, administrators_only, identify};
 use crate::config::Settings;
 use crate::queue::Queue;
+use crate::routes::routes;
 use crate::services::Services;
 use crate::store::Store;
 use crate::vault::Vault;
@@ -99,12 +100,12 @@ pub(crate) fn service(
 + 'static {
     let known = from_fn_with_state(Arc::clone(&app.gatekeeper), identify);
     let bounded = Router::new()
-        .merge(system().route_layer(known.clone()))
-        .merge(invocations())
+        .merge(system::router().route_layer(known.clone()))
+        .merge(invocations::router().route_layer(from_fn(executions::logged)))
         .route_layer(from_fn_with_state(app.clone(), limits::bounded))
+        .merge(public::router())
         .with_state(app.clone());
     let router = Router::new()
-        .route("/health", get(|| async { "Ok" }))
         .merge(bounded)
         .merge(
             neighbours
@@ -122,66 +123,58 @@ pub(crate) fn service(
     MapRequestLayer::new(paths::tidy).layer(router)
 }
 
-/// What a known caller may ask for.
-fn system() -> Router<App> {
-    Router::new()
-        .route("/system/info", get(info::show))
-        .route("/system/config", get(config::show).put(config::replace))
-        .route(
-            "/system/services",
-            get(services::list)
-                .post(services::create)
-                .put(services::update),
-        )
-        .route(
-            "/system/services/{name}",
-            get(services::show).delete(services::delete),
-        )
-        .route("/system/services/{name}/deployment", get(deployment::show))
-        .route(
-            "/system/services/{name}/deployment/logs",
-            get(deployment::logs),
-        )
-        .route("/system/services/{name}/{action}", post(interim::lifecycle))
-        .route("/system/logs", get(interim::system_logs))
-        .route(
-            "/system/logs/{name}",
-            get(jobs::list).delete(jobs::delete_many),
-        )
-        .route(
-            "/system/logs/{name}/{job}",
-            get(jobs::log).delete(jobs::delete_one),
-        )
-        .route("/system/status", get(status::show))
-        .route(
-            "/system/buckets",
-            get(buckets::list)
-                .post(buckets::create)
-                .put(buckets::update),
-        )
-        .route(
-            "/system/buckets/{bucket}",
-            get(buckets::show).delete(buckets::delete),
-        )
-        .route("/system/buckets/{bucket}/presign", post(interim::presign))
-        .route("/system/volumes", get(interim::volumes))
-        .route("/system/quotas/user", get(quotas::own))
-        .route(
-            "/system/quotas/user/{id}",
-            get(quotas::show).put(quotas::replace),
-        )
-        .route(
-            "/system/federation/{name}",
-            get(interim::federation).fallback(interim::federation_change),
-        )
+routes! {
+    /// For everybody.
+    public for App {
+        get "/health" => info::health;
+        get "/system/openapi.json" => document::json;
+        get "/system/openapi" => document::page;
+    }
 }
 
-/// Calls of services, which bring the service's token or the administrator's password.
-fn invocations() -> Router<App> {
-    Router::new()
-        .route("/job/{name}", post(invoke::job))
-        .route("/run/{name}", post(invoke::run))
-        .route_layer(from_fn(executions::logged))
+routes! {
+    /// What a known caller may ask for.
+    system for App {
+        get "/system/info" => info::show;
+        get "/system/config" => config::show;
+        put "/system/config" => config::replace;
+        get "/system/services" => services::list;
+        post "/system/services" => services::create;
+        put "/system/services" => services::update;
+        get "/system/services/{name}" => services::show;
+        delete "/system/services/{name}" => services::delete;
+        get "/system/services/{name}/deployment" => deployment::show;
+        get "/system/services/{name}/deployment/logs" => deployment::logs;
+        post "/system/services/{name}/{action}" => interim::lifecycle;
+        get "/system/logs" => interim::system_logs;
+        get "/system/logs/{name}" => jobs::list;
+        delete "/system/logs/{name}" => jobs::delete_many;
+        get "/system/logs/{name}/{job}" => jobs::log;
+        delete "/system/logs/{name}/{job}" => jobs::delete_one;
+        get "/system/status" => status::show;
+        get "/system/buckets" => buckets::list;
+        post "/system/buckets" => buckets::create;
+        put "/system/buckets" => buckets::update;
+        get "/system/buckets/{bucket}" => buckets::show;
+        delete "/system/buckets/{bucket}" => buckets::delete;
+        post "/system/buckets/{bucket}/presign" => interim::presign;
+        get "/system/volumes" => interim::volumes;
+        get "/system/quotas/user" => quotas::own;
+        get "/system/quotas/user/{id}" => quotas::show;
+        put "/system/quotas/user/{id}" => quotas::replace;
+        get "/system/federation/{name}" => interim::federation;
+        post "/system/federation/{name}" => interim::federation_add;
+        put "/system/federation/{name}" => interim::federation_replace;
+        delete "/system/federation/{name}" => interim::federation_remove;
+    }
+}
+
+routes! {
+    /// Calls of services, which bring the service's token or the administrator's password.
+    invocations for App {
+        post "/job/{name}" => invoke::job;
+        post "/run/{name}" => invoke::run;
+    }
 }
 
 /// The state of a handler.

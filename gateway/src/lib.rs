@@ -20,12 +20,15 @@
 mod api;
 mod auth;
 pub mod config;
+#[cfg(test)]
+mod document;
 mod gateway;
 mod link;
 pub mod objects;
 pub mod queue;
 mod quotas;
 mod report;
+mod routes;
 mod serve;
 mod services;
 pub mod store;

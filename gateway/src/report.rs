@@ -4,37 +4,42 @@
 mod dead_letters;
 mod jobs;
 mod log;
+mod nodes;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
 use axum::{Json, Router};
-use spillway_model::report::PREFIX;
 
 use crate::queue::Queue;
+use crate::routes::routes;
 use crate::store::StoreError;
 
 /// The API under its prefix.
 pub(crate) fn router(queue: Queue) -> Router {
-    let routes = Router::new()
-        .route("/jobs", get(jobs::list))
-        .route("/jobs/{name}", get(jobs::show))
-        .route("/jobs/{name}/log", get(log::show))
-        .route("/jobs/{name}/input", get(jobs::input))
-        .route(
-            "/dead-letters",
-            get(dead_letters::list).delete(dead_letters::purge),
-        )
-        .route("/dead-letters/retry", post(dead_letters::retry))
-        .route("/dead-letters/{name}/retry", post(dead_letters::retry_one))
-        .route("/dead-letters/{name}", delete(dead_letters::purge_one))
-        .route("/nodes", get(nodes))
-        .with_state(queue);
-    Router::new().nest(PREFIX, routes)
+    reports::router().with_state(queue)
 }
 
-async fn nodes(axum::extract::State(queue): axum::extract::State<Queue>) -> Response {
-    Json(queue.nodes().await).into_response()
+routes! {
+    /// All under [`spillway_model::report::PREFIX`].
+    reports for Queue {
+        get "/spillway/v1/jobs" => jobs::list;
+        get "/spillway/v1/jobs/{name}" => jobs::show;
+        get "/spillway/v1/jobs/{name}/log" => log::show;
+        get "/spillway/v1/jobs/{name}/input" => jobs::input;
+        get "/spillway/v1/dead-letters" => dead_letters::list;
+        delete "/spillway/v1/dead-letters" => dead_letters::purge;
+        post "/spillway/v1/dead-letters/retry" => dead_letters::retry;
+        post "/spillway/v1/dead-letters/{name}/retry" => dead_letters::retry_one;
+        delete "/spillway/v1/dead-letters/{name}" => dead_letters::purge_one;
+        get "/spillway/v1/nodes" => nodes::list;
+    }
+}
+
+/// What an answer that says no holds.
+#[derive(serde::Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+struct ErrorReport {
+    error: String,
 }
 
 /// Answers that say no, as `{"error": "…"}`.
@@ -63,7 +68,7 @@ impl IntoResponse for Problem {
                 )
             }
         };
-        (status, Json(serde_json::json!({ "error": text }))).into_response()
+        (status, Json(ErrorReport { error: text })).into_response()
     }
 }
 

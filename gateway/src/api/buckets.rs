@@ -23,6 +23,8 @@ const OWNER: &str = "owner";
 
 /// A bucket as it is shown.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = Bucket))]
 struct Shown {
     bucket_name: String,
     visibility: String,
@@ -39,6 +41,8 @@ struct Shown {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = BucketObject))]
 struct Entry {
     object_name: String,
     size_bytes: u64,
@@ -46,11 +50,15 @@ struct Entry {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = StorageQuota))]
 struct Quota {
     source: &'static str,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = StorageUsage))]
 struct Usage {
     used: String,
     used_bytes: u64,
@@ -58,6 +66,8 @@ struct Usage {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = BucketPaging))]
 struct Paging {
     #[serde(skip_serializing_if = "Option::is_none")]
     next_page: Option<String>,
@@ -67,6 +77,8 @@ struct Paging {
 
 /// What a client sends.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = BucketInput))]
 #[serde(default)]
 struct Wanted {
     bucket_name: String,
@@ -76,6 +88,11 @@ struct Wanted {
 }
 
 /// All buckets.
+#[cfg_attr(test, utoipa::path(get, path = "/system/buckets",
+    responses(
+        (status = 200, description = "All buckets that the caller may see.", body = Vec<Shown>),
+    ),
+))]
 pub(super) async fn list(State(app): Here) -> Result<Response, Problem> {
     let shown = app.store.read(|db| {
         let all = buckets::list(db)?;
@@ -91,6 +108,14 @@ pub(super) async fn list(State(app): Here) -> Result<Response, Problem> {
 }
 
 /// One bucket with a page of its objects.
+#[cfg_attr(test, utoipa::path(get, path = "/system/buckets/{bucket}",
+    params(("page" = Option<String>, Query, description = "`next_page` of the page before; empty is the first.")),
+    responses(
+        (status = 200, description = "The bucket with a page of its objects.", body = Shown),
+        (status = 400, description = "The page is not one that a listing named.", body = String),
+        (status = 404, description = "There is no such bucket.", body = String),
+    ),
+))]
 pub(super) async fn show(
     State(app): Here,
     Path(name): Path<String>,
@@ -123,6 +148,14 @@ pub(super) async fn show(
 }
 
 /// Adds a bucket, and a folder in it when the name is `bucket/folder`.
+#[cfg_attr(test, utoipa::path(post, path = "/system/buckets",
+    request_body = Wanted,
+    responses(
+        (status = 201, description = "The bucket is there."),
+        (status = 400, description = "The specification is not valid.", body = String),
+        (status = 409, description = "The name is taken.", body = String),
+    ),
+))]
 pub(super) async fn create(State(app): Here, body: Body) -> Result<StatusCode, Problem> {
     let wanted = read(body).await?;
     let place = Place::of_path(&wanted.bucket_name);
@@ -153,6 +186,14 @@ pub(super) async fn create(State(app): Here, body: Body) -> Result<StatusCode, P
 }
 
 /// Changes who may see a bucket.
+#[cfg_attr(test, utoipa::path(put, path = "/system/buckets",
+    request_body = Wanted,
+    responses(
+        (status = 204, description = "Changed."),
+        (status = 400, description = "The specification is not valid.", body = String),
+        (status = 404, description = "There is no such bucket.", body = String),
+    ),
+))]
 pub(super) async fn update(State(app): Here, body: Body) -> Result<StatusCode, Problem> {
     let wanted = read(body).await?;
     let changed = app.store.write(move |db| {
@@ -169,6 +210,12 @@ pub(super) async fn update(State(app): Here, body: Body) -> Result<StatusCode, P
 }
 
 /// Deletes a bucket with its content.
+#[cfg_attr(test, utoipa::path(delete, path = "/system/buckets/{bucket}",
+    responses(
+        (status = 204, description = "Gone, with its content."),
+        (status = 404, description = "There is no such bucket.", body = String),
+    ),
+))]
 pub(super) async fn delete(
     State(app): Here,
     Path(name): Path<String>,

@@ -11,6 +11,8 @@ use super::problem::Problem;
 use super::{App, Here};
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = Config))]
 struct Shown<'a> {
     config: ClusterConfig<'a>,
     minio_provider: Provider<'a>,
@@ -18,6 +20,7 @@ struct Shown<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[allow(clippy::struct_excessive_bools)] // The reference's members.
 struct ClusterConfig<'a> {
     name: &'a str,
@@ -35,6 +38,8 @@ struct ClusterConfig<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = ConfigProvider))]
 struct Provider<'a> {
     endpoint: &'a str,
     verify: bool,
@@ -44,11 +49,18 @@ struct Provider<'a> {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = ConfigInput))]
 struct Wanted {
     allowed_image_repositories: Option<Vec<String>>,
 }
 
 /// Shows the settings that clients ask for.
+#[cfg_attr(test, utoipa::path(get, path = "/system/config",
+    responses(
+        (status = 200, description = "Settings, and the caller's keys of the object store.", body = Shown<'_>),
+    ),
+))]
 pub(super) async fn show(State(app): Here) -> Result<Response, Problem> {
     let credentials = &app.settings.credentials;
     json(&Shown {
@@ -77,6 +89,13 @@ pub(super) async fn show(State(app): Here) -> Result<Response, Problem> {
 }
 
 /// Sets which images may be used.
+#[cfg_attr(test, utoipa::path(put, path = "/system/config",
+    request_body(content = Wanted),
+    responses(
+        (status = 200, description = "What is stored now; null when the member was absent.", body = Option<Vec<String>>),
+        (status = 400, description = "The body is no such object.", body = String),
+    ),
+))]
 pub(super) async fn replace(State(app): Here, body: Body) -> Result<Response, Problem> {
     let wanted: Wanted = body::lenient(&body::read(body, MAX_JSON).await?).map_err(Problem::bad)?;
     let Some(repositories) = wanted.allowed_image_repositories else {

@@ -11,6 +11,7 @@ use super::services::find;
 
 /// The state of a deployment, without the service it belongs to.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub(super) struct Deployment {
     state: &'static str,
     reason: &'static str,
@@ -33,6 +34,8 @@ impl Deployment {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = DeploymentStatus))]
 struct Named {
     service_name: String,
     namespace: String,
@@ -41,14 +44,24 @@ struct Named {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = DeploymentLogs))]
 struct Logs {
     service_name: String,
     available: bool,
     message: &'static str,
+    #[cfg_attr(test, schema(value_type = Vec<String>))]
     entries: [(); 0],
 }
 
 /// The deployment of a service.
+#[cfg_attr(test, utoipa::path(get, path = "/system/services/{name}/deployment",
+    responses(
+        (status = 200, description = "State of what runs.", body = Named),
+        (status = 400, description = "invalid serviceName", body = String),
+        (status = 404, description = "There is no such service.", body = String),
+    ),
+))]
 pub(super) async fn show(State(app): Here, Path(name): Path<String>) -> Result<Response, Problem> {
     let service = find(&app, &name).await?;
     json(&Named {
@@ -59,6 +72,13 @@ pub(super) async fn show(State(app): Here, Path(name): Path<String>) -> Result<R
 }
 
 /// What its instances printed.
+#[cfg_attr(test, utoipa::path(get, path = "/system/services/{name}/deployment/logs",
+    responses(
+        (status = 200, description = "What its instances printed.", body = Logs),
+        (status = 400, description = "invalid serviceName", body = String),
+        (status = 404, description = "There is no such service.", body = String),
+    ),
+))]
 pub(super) async fn logs(State(app): Here, Path(name): Path<String>) -> Result<Response, Problem> {
     let service = find(&app, &name).await?;
     json(&Logs {

@@ -9,7 +9,9 @@ use super::problem::Problem;
 /// The version of OSCAR's manager whose behaviour we show; clients decide by it what they offer.
 const OSCAR_VERSION: &str = "v4.2.0";
 
+/// What the cluster is.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 struct Info {
     version: &'static str,
     /// Not a commit: the one free text that clients show, so it tells which server this really is.
@@ -18,7 +20,18 @@ struct Info {
     kubernetes_version: &'static str,
 }
 
+/// Whether the gateway lives; it looks at nothing else.
+#[cfg_attr(test, utoipa::path(get, path = "/health", responses((status = 200, description = "`Ok`", body = String))))]
+pub(super) async fn health() -> &'static str {
+    "Ok"
+}
+
 /// Shows version and architecture.
+#[cfg_attr(test, utoipa::path(get, path = "/system/info",
+    responses(
+        (status = 200, description = "Version and architecture; also how clients check a login.", body = Info),
+    ),
+))]
 pub(super) async fn show() -> Result<Response, Problem> {
     json(&Info {
         version: OSCAR_VERSION,

@@ -9,7 +9,14 @@ use super::answer::json_text;
 use super::problem::{Problem, page_not_found};
 use super::services::find;
 
-/// `POST /system/services/{name}/stop`, `/start`, `/restart`.
+/// Stops, starts or restarts what a service exposes.
+#[cfg_attr(test, utoipa::path(post, path = "/system/services/{name}/{action}",
+    params(("action" = String, Path, description = "`stop`, `start` or `restart`.", pattern = "^(stop|start|restart)$", example = "stop")),
+    responses(
+        (status = 400, description = "The service is not exposed.", body = String),
+        (status = 404, description = "There is no such service.", body = String),
+    ),
+))]
 pub(super) async fn lifecycle(
     State(app): Here,
     Path((name, action)): Path<(String, String)>,
@@ -24,17 +31,34 @@ pub(super) async fn lifecycle(
     )))
 }
 
-/// `GET /system/logs`.
+/// Calls of services, from the log of the gateway.
+#[cfg_attr(test, utoipa::path(get, path = "/system/logs",
+    responses(
+        (status = 200, description = "Calls of services.", body = serde_json::Value),
+    ),
+))]
 pub(super) async fn system_logs() -> Response {
     json_text(r#"{"logs":[]}"#.to_owned())
 }
 
-/// `GET /system/volumes`.
+/// Volumes of the caller.
+#[cfg_attr(test, utoipa::path(get, path = "/system/volumes",
+    responses(
+        (status = 200, description = "The volumes.", body = Vec<String>),
+    ),
+))]
 pub(super) async fn volumes() -> Response {
     json_text("[]".to_owned())
 }
 
-/// `GET /system/federation/{name}`.
+/// Where else jobs of a service may go.
+#[cfg_attr(test, utoipa::path(get, path = "/system/federation/{name}",
+    responses(
+        (status = 200, description = "Where else jobs may go.", body = serde_json::Value),
+        (status = 400, description = "invalid serviceName", body = String),
+        (status = 404, description = "There is no such service.", body = String),
+    ),
+))]
 pub(super) async fn federation(
     State(app): Here,
     Path(name): Path<String>,
@@ -45,12 +69,36 @@ pub(super) async fn federation(
     ))
 }
 
-/// `POST`, `PUT`, `DELETE /system/federation/{name}`.
-pub(super) async fn federation_change() -> Response {
+/// Adds members to a federation.
+#[cfg_attr(test, utoipa::path(post, path = "/system/federation/{name}", responses(
+    (status = 501, description = "Not built yet.", body = String),
+)))]
+pub(super) async fn federation_add() -> Response {
     not_built("changing a federation")
 }
 
-/// `POST /system/buckets/{bucket}/presign`.
+/// Replaces members of a federation.
+#[cfg_attr(test, utoipa::path(put, path = "/system/federation/{name}", responses(
+    (status = 501, description = "Not built yet.", body = String),
+)))]
+pub(super) async fn federation_replace() -> Response {
+    not_built("changing a federation")
+}
+
+/// Removes members from a federation.
+#[cfg_attr(test, utoipa::path(delete, path = "/system/federation/{name}", responses(
+    (status = 501, description = "Not built yet.", body = String),
+)))]
+pub(super) async fn federation_remove() -> Response {
+    not_built("changing a federation")
+}
+
+/// Signs a URL for an upload or a download.
+#[cfg_attr(test, utoipa::path(post, path = "/system/buckets/{bucket}/presign",
+    responses(
+        (status = 501, description = "Not built yet.", body = String),
+    ),
+))]
 pub(super) async fn presign() -> Response {
     not_built("presigning by the API; sign the URL with the keys of /system/config instead: it")
 }

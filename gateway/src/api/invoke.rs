@@ -23,6 +23,15 @@ const DELEGATED_NAME: &str = "x-delegated-job-id";
 const NOBODY: &str = "nil";
 
 /// Accepts an asynchronous call: when 201 is sent, the job is on disk and listed.
+#[cfg_attr(test, utoipa::path(post, path = "/job/{name}",
+    params(("x-delegated-job-id" = Option<String>, Header, description = "Name that the job shall have: a delegating cluster sends it.")),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "An event, or any bytes: the input of the script. It may be empty."),
+    responses(
+        (status = 201, description = "The job is on disk and listed.", headers(("x-spillway-job" = String, description = "Name of the job."))),
+        (status = 401, description = "Neither the token of the service nor credentials of somebody who may call it.", body = String),
+        (status = 404, description = "There is no such service.", body = String),
+    ),
+))]
 pub(super) async fn job(
     State(app): Here,
     Path(name): Path<String>,
@@ -38,6 +47,14 @@ pub(super) async fn job(
 }
 
 /// Synchronous calls are not there yet.
+#[cfg_attr(test, utoipa::path(post, path = "/run/{name}",
+    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The input of the script."),
+    responses(
+        (status = 401, description = "Neither the token of the service nor credentials of somebody who may call it.", body = String),
+        (status = 404, description = "There is no such service.", body = String),
+        (status = 501, description = "Synchronous calls are not built yet.", body = String),
+    ),
+))]
 pub(super) async fn run(
     State(app): Here,
     Path(name): Path<String>,

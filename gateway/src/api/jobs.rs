@@ -21,8 +21,11 @@ use crate::queue::Which;
 /// One page of jobs, newest first.
 #[allow(clippy::struct_field_names)] // The reference's names.
 #[derive(Default, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = JobList))]
 struct Page {
     #[serde(serialize_with = "by_name")]
+    #[cfg_attr(test, schema(value_type = std::collections::BTreeMap<String, Job>))]
     jobs: Vec<(String, Job)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_page: Option<String>,
@@ -32,6 +35,8 @@ struct Page {
 
 /// A job; times that are not known are absent, because some scripts read this without a JSON parser.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = JobStatus))]
 struct Job {
     status: &'static str,
     creation_time: String,
@@ -42,6 +47,14 @@ struct Job {
 }
 
 /// The jobs of a service.
+#[cfg_attr(test, utoipa::path(get, path = "/system/logs/{name}",
+    params(("page" = Option<String>, Query, description = "`next_page` of the page before; empty is the first.")),
+    responses(
+        (status = 200, description = "A page of jobs, newest first.", body = Page),
+        (status = 400, description = "The page is not one that a listing named.", body = String),
+        (status = 404, description = "There is no such service.", body = String),
+    ),
+))]
 pub(super) async fn list(
     State(app): Here,
     Path(name): Path<String>,
@@ -62,6 +75,13 @@ pub(super) async fn list(
 }
 
 /// Deletes the jobs that succeeded, or with `all=true` every job.
+#[cfg_attr(test, utoipa::path(delete, path = "/system/logs/{name}",
+    params(("all" = Option<String>, Query, description = "`true` deletes all jobs, running ones, too; anything else only those that succeeded.", example = "true")),
+    responses(
+        (status = 204, description = "Deleted."),
+        (status = 404, description = "There is no such service.", body = String),
+    ),
+))]
 pub(super) async fn delete_many(
     State(app): Here,
     Path(name): Path<String>,
@@ -78,6 +98,13 @@ pub(super) async fn delete_many(
 }
 
 /// What a job printed: the logs of all attempts in order, that of a running one as far as it has come.
+#[cfg_attr(test, utoipa::path(get, path = "/system/logs/{name}/{job}",
+    params(("timestamps" = Option<String>, Query, description = "`true` puts the time in front of each line.", example = "true")),
+    responses(
+        (status = 200, description = "What the job printed.", body = String),
+        (status = 404, description = "There is no such job, or nothing of it yet.", body = String),
+    ),
+))]
 pub(super) async fn log(
     State(app): Here,
     Path((name, job)): Path<(String, String)>,
@@ -107,6 +134,13 @@ pub(super) async fn log(
 }
 
 /// Deletes one job.
+#[cfg_attr(test, utoipa::path(delete, path = "/system/logs/{name}/{job}",
+    responses(
+        (status = 204, description = "Deleted."),
+        (status = 403, description = "There is no such service, or the caller may not see it.", body = String),
+        (status = 404, description = "There is no such job.", body = String),
+    ),
+))]
 pub(super) async fn delete_one(
     State(app): Here,
     Path((name, job)): Path<(String, String)>,

@@ -19,6 +19,8 @@ use crate::quotas::{self, Change, Quotas, Refused, Used};
 const LONGEST_UID: usize = 255;
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = Quota))]
 struct Shown<'a> {
     user_id: &'a str,
     volumes: Volumes,
@@ -28,6 +30,8 @@ struct Shown<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = VolumeQuota))]
 #[allow(clippy::struct_field_names)] // The reference's members.
 struct Volumes {
     disk: Texts,
@@ -37,12 +41,16 @@ struct Volumes {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = QuotaTexts))]
 struct Texts {
     max: String,
     used: String,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = StoreQuota))]
 struct Minio {
     buckets: Numbers,
     storage_per_bucket: Max,
@@ -50,22 +58,71 @@ struct Minio {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = QuotaNumbers))]
 struct Numbers {
     max: u64,
     used: u64,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = QuotaMax))]
 struct Max {
     max: String,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = QuotaTotal))]
 struct Total {
     used: String,
 }
 
+/// What `quotas::Change` reads, for the document; at least one of the two.
+#[cfg(test)]
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code)] // Read member by member.
+struct QuotaInput {
+    volumes: Option<VolumeQuotaInput>,
+    minio: Option<StoreQuotaInput>,
+}
+
+/// Quantities and numbers, all as strings.
+#[cfg(test)]
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code)]
+struct VolumeQuotaInput {
+    /// All volumes together.
+    #[schema(example = "7Gi")]
+    disk: Option<String>,
+    /// How many.
+    #[schema(example = "5")]
+    volumes: Option<String>,
+    #[schema(example = "5Gi")]
+    max_disk_per_volume: Option<String>,
+    #[schema(example = "200Mi")]
+    min_disk_per_volume: Option<String>,
+}
+
+/// Quantities and numbers, all as strings.
+#[cfg(test)]
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code)]
+struct StoreQuotaInput {
+    /// How many.
+    #[schema(example = "5")]
+    buckets: Option<String>,
+    #[schema(example = "5Gi")]
+    storage_per_bucket: Option<String>,
+}
+
 /// The caller's own.
+#[cfg_attr(test, utoipa::path(get, path = "/system/quotas/user",
+    responses(
+        (status = 200, description = "What the caller may use and uses.", body = Shown<'_>),
+    ),
+))]
 pub(super) async fn own(State(app): Here, caller: Caller) -> Result<Response, Problem> {
     match caller.uid() {
         Some(uid) => shown(&app, uid).await,
@@ -78,6 +135,13 @@ pub(super) async fn own(State(app): Here, caller: Caller) -> Result<Response, Pr
 }
 
 /// Somebody's.
+#[cfg_attr(test, utoipa::path(get, path = "/system/quotas/user/{id}",
+    responses(
+        (status = 200, description = "What the user may use and uses.", body = Shown<'_>),
+        (status = 400, description = "The id is too long.", body = String),
+        (status = 403, description = "Only the administrator may do this.", body = String),
+    ),
+))]
 pub(super) async fn show(
     State(app): Here,
     caller: Caller,
@@ -88,6 +152,13 @@ pub(super) async fn show(
 }
 
 /// Sets somebody's.
+#[cfg_attr(test, utoipa::path(put, path = "/system/quotas/user/{id}", request_body = QuotaInput,
+    responses(
+        (status = 200, description = "What the user may use and uses from now on.", body = Shown<'_>),
+        (status = 400, description = "Nothing to change, or a value that is not valid.", body = String),
+        (status = 403, description = "Only the administrator may do this.", body = String),
+    ),
+))]
 pub(super) async fn replace(
     State(app): Here,
     caller: Caller,

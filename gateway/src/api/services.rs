@@ -31,6 +31,12 @@ struct View<'a> {
 }
 
 /// All services.
+#[cfg_attr(test, utoipa::path(get, path = "/system/services",
+    params(("include" = Option<String>, Query, description = "`deployment` adds the state of the deployment. A list with commas; other words are ignored.", example = "deployment")),
+    responses(
+        (status = 200, description = "All services that the caller may see.", body = Vec<crate::document::types::Service>),
+    ),
+))]
 pub(super) async fn list(
     State(app): Here,
     caller: Caller,
@@ -47,6 +53,15 @@ pub(super) async fn list(
 }
 
 /// One service.
+#[cfg_attr(test, utoipa::path(get, path = "/system/services/{name}",
+    params(("include" = Option<String>, Query, description = "`deployment` adds the state of the deployment. A list with commas; other words are ignored.", example = "deployment")),
+    responses(
+        (status = 200, description = "The service.", body = crate::document::types::Service),
+        (status = 400, description = "invalid serviceName", body = String),
+        (status = 403, description = "The caller may not see it.", body = String),
+        (status = 404, description = "There is no such service.", body = String),
+    ),
+))]
 pub(super) async fn show(
     State(app): Here,
     caller: Caller,
@@ -66,6 +81,14 @@ pub(super) async fn show(
 }
 
 /// Adds a service.
+#[cfg_attr(test, utoipa::path(post, path = "/system/services",
+    request_body = crate::document::types::ServiceInput,
+    responses(
+        (status = 201, description = "The service is there."),
+        (status = 400, description = "The definition is not valid; the text names member, value and what was expected.", body = String),
+        (status = 409, description = "The name, or a bucket that the service would have to make, is taken.", body = String),
+    ),
+))]
 pub(super) async fn create(
     State(app): Here,
     caller: Caller,
@@ -78,6 +101,15 @@ pub(super) async fn create(
 }
 
 /// Replaces the service that the body names.
+#[cfg_attr(test, utoipa::path(put, path = "/system/services",
+    request_body = crate::document::types::ServiceInput,
+    responses(
+        (status = 204, description = "The service was replaced."),
+        (status = 400, description = "The definition is not valid; the text names member, value and what was expected.", body = String),
+        (status = 403, description = "It belongs to somebody else.", body = String),
+        (status = 404, description = "There is no such service.", body = String),
+    ),
+))]
 pub(super) async fn update(
     State(app): Here,
     caller: Caller,
@@ -93,6 +125,13 @@ pub(super) async fn update(
 }
 
 /// Removes a service with its jobs and buckets.
+#[cfg_attr(test, utoipa::path(delete, path = "/system/services/{name}",
+    responses(
+        (status = 204, description = "Gone, with its jobs and the buckets that it made."),
+        (status = 403, description = "It belongs to somebody else.", body = String),
+        (status = 404, description = "There is no such service.", body = String),
+    ),
+))]
 pub(super) async fn delete(
     State(app): Here,
     caller: Caller,

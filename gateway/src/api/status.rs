@@ -15,6 +15,7 @@ use super::{App, Here};
 use crate::objects::buckets;
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 struct Status<'a> {
     cluster: Cluster,
     oscar: Oscar<'a>,
@@ -22,6 +23,8 @@ struct Status<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = ClusterStatus))]
 struct Cluster {
     nodes_count: usize,
     metrics: Metrics,
@@ -29,6 +32,8 @@ struct Cluster {
 }
 
 #[derive(Default, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = ClusterMetrics))]
 struct Metrics {
     cpu: CpuMetrics,
     memory: MemoryMetrics,
@@ -37,6 +42,7 @@ struct Metrics {
 
 /// All in thousandths of a core, whatever the names say; they are the reference's.
 #[derive(Default, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[allow(clippy::struct_field_names)]
 struct CpuMetrics {
     total_free_cores: u64,
@@ -47,6 +53,7 @@ struct CpuMetrics {
 }
 
 #[derive(Default, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[allow(clippy::struct_field_names)]
 struct MemoryMetrics {
     total_free_bytes: u64,
@@ -56,11 +63,14 @@ struct MemoryMetrics {
 }
 
 #[derive(Default, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 struct GpuMetrics {
     total_gpu: u64,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = NodeStatus))]
 struct Node {
     name: String,
     cpu: NodeCpu,
@@ -72,6 +82,7 @@ struct Node {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[allow(clippy::struct_field_names)]
 struct NodeCpu {
     capacity_cores: u64,
@@ -80,6 +91,7 @@ struct NodeCpu {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[allow(clippy::struct_field_names)]
 struct NodeMemory {
     capacity_bytes: u64,
@@ -88,6 +100,8 @@ struct NodeMemory {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = NodeCondition))]
 struct Condition {
     #[serde(rename = "type")]
     kind: String,
@@ -95,6 +109,8 @@ struct Condition {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = OscarStatus))]
 struct Oscar<'a> {
     deployment_name: &'a str,
     ready: bool,
@@ -105,6 +121,8 @@ struct Oscar<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = ManagerDeployment))]
 struct Deployment {
     available_replicas: u32,
     ready_replicas: u32,
@@ -115,12 +133,15 @@ struct Deployment {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 struct Pods {
     total: i64,
     states: States,
 }
 
 #[derive(Default, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = PodStates))]
 #[serde(rename_all = "PascalCase")]
 struct States {
     pending: i64,
@@ -131,6 +152,8 @@ struct States {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = OidcStatus))]
 struct Oidc {
     enabled: bool,
     issuers: [&'static str; 0],
@@ -138,12 +161,19 @@ struct Oidc {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = ObjectsStatus))]
 struct Objects {
     buckets_count: u64,
     total_objects: u64,
 }
 
 /// Shows the cluster in numbers.
+#[cfg_attr(test, utoipa::path(get, path = "/system/status",
+    responses(
+        (status = 200, description = "Nodes, jobs and objects in numbers.", body = Status<'_>),
+    ),
+))]
 pub(super) async fn show(State(app): Here) -> Result<Response, Problem> {
     let nodes = app.queue.nodes().await;
     let (states, (buckets_count, total_objects)) = app

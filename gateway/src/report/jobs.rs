@@ -41,6 +41,19 @@ impl From<Params> for JobFilter {
     }
 }
 
+/// Jobs, newest first.
+#[cfg_attr(test, utoipa::path(get, path = "/spillway/v1/jobs",
+    params(
+        ("service" = Option<String>, Query, description = "Only jobs of this service."),
+        ("state" = Option<String>, Query, description = "Only jobs in this state: `queued`, `leased`, `succeeded` or `dead`.", pattern = "^(queued|leased|succeeded|dead)$"),
+        ("limit" = Option<u32>, Query, description = "At most so many."),
+        ("before" = Option<String>, Query, description = "`next` of the page before."),
+    ),
+    responses(
+        (status = 200, description = "Newest first.", body = crate::document::types::JobPage),
+        (status = 400, description = "A parameter is not what it should be.", body = String),
+    ),
+))]
 pub(super) async fn list(
     State(queue): State<Queue>,
     Query(params): Query<Params>,
@@ -48,6 +61,13 @@ pub(super) async fn list(
     Ok(Json(queue.list(params.into()).await?))
 }
 
+/// One job.
+#[cfg_attr(test, utoipa::path(get, path = "/spillway/v1/jobs/{name}",
+    responses(
+        (status = 200, description = "Everything known of it.", body = crate::document::types::JobReport),
+        (status = 404, description = "There is no such job.", body = super::ErrorReport),
+    ),
+))]
 pub(super) async fn show(
     State(queue): State<Queue>,
     Path(name): Path<String>,
@@ -59,6 +79,13 @@ pub(super) async fn show(
         .ok_or(Problem::NoSuchJob(name))
 }
 
+/// What a job was given.
+#[cfg_attr(test, utoipa::path(get, path = "/spillway/v1/jobs/{name}/input",
+    responses(
+        (status = 200, description = "The bytes of the input, while the job has not succeeded.", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 404, description = "There is no such job.", body = super::ErrorReport),
+    ),
+))]
 pub(super) async fn input(
     State(queue): State<Queue>,
     Path(name): Path<String>,

@@ -27,6 +27,14 @@ pub(super) struct Params {
 }
 
 /// The logs of all attempts, one after the other.
+#[cfg_attr(test, utoipa::path(get, path = "/spillway/v1/jobs/{name}/log",
+    params(("follow" = Option<bool>, Query, description = "Keep the answer open until the job ends.")),
+    responses(
+        (status = 200, description = "The logs of all attempts.", body = String),
+        (status = 400, description = "A parameter is not what it should be.", body = String),
+        (status = 404, description = "There is no such job.", body = super::ErrorReport),
+    ),
+))]
 pub(super) async fn show(
     State(queue): State<Queue>,
     Path(name): Path<String>,
