@@ -67,7 +67,7 @@ impl Python {
     /// `SPILLWAY_PYTEST` names it.
     pub async fn pytest(&self, tests: &Path, environment: &[(&str, &str)]) -> Result<String> {
         let mut pytest = self.command("python")?;
-        pytest.args(["-m", "pytest", "-q", "--no-header", "--maxfail=10"]);
+        pytest.args(["-m", "pytest", "-q", "--no-header", "--maxfail=30"]);
         pytest.args(["-p", "no:cacheprovider", "--tb=short", "--durations=3"]);
         if let Some(only) = std::env::var_os("SPILLWAY_PYTEST") {
             pytest.args([OsString::from("-k"), only]);
