@@ -1,4 +1,4 @@
-//! Who may do what: the administrator by HTTP Basic, a caller of one service by its token.
+//! Who may do what: the administrator by HTTP Basic, users by an OIDC token, a caller of one service by its token.
 //!
 //! Everything secret is hashed on both sides and the hashes are compared in constant time.
 
@@ -6,9 +6,11 @@ pub(crate) mod access;
 mod caller;
 mod guesses;
 mod middleware;
+mod oidc;
 mod users;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
 use base64::Engine as _;
@@ -22,7 +24,8 @@ use guesses::Guesses;
 
 pub(crate) use caller::{ADMINISTRATOR, ADMINISTRATOR_NAME, Caller, User};
 pub(crate) use middleware::{NO_OIDC, TOO_MANY, administrators_only, identify};
-pub(crate) use users::Users;
+pub(crate) use oidc::{Oidc, TokenError, claimed_issuer};
+pub(crate) use users::{UserError, Users};
 
 /// Digits of a service token.
 pub(crate) const TOKEN_DIGITS: usize = 64;
@@ -90,7 +93,7 @@ impl Presented {
     }
 }
 
-/// Why a password was not accepted.
+/// Why a password or the token of a service was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
     Wrong,
@@ -98,20 +101,34 @@ pub(crate) enum Refusal {
     TooMany,
 }
 
-/// Knows the administrator.
+/// Why a bearer is nobody.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BearerRefusal {
+    #[error("{NO_OIDC}")]
+    Disabled,
+    #[error("{TOO_MANY}")]
+    TooMany,
+    #[error(transparent)]
+    Token(#[from] TokenError),
+}
+
+/// Knows the administrator, and whom to ask about others.
 #[derive(Debug)]
 pub(crate) struct Gatekeeper {
     username: [u8; 32],
     password: [u8; 32],
     guesses: Guesses,
+    oidc: Option<Oidc>,
 }
 
 impl Gatekeeper {
-    pub(crate) fn new(credentials: &Credentials, limits: &Limits) -> Self {
+    /// Without `oidc` there is nobody but the administrator.
+    pub(crate) fn new(credentials: &Credentials, limits: &Limits, oidc: Option<Oidc>) -> Self {
         Self {
             username: hash(&credentials.username),
             password: hash(credentials.password.reveal()),
             guesses: Guesses::new(limits.guesses, limits.guess_every),
+            oidc,
         }
     }
 
@@ -131,11 +148,48 @@ impl Gatekeeper {
         if right.into() {
             return Ok(());
         }
+        Err(self.wrong(from))
+    }
+
+    /// Counts a wrong password or token.
+    fn wrong(&self, from: IpAddr) -> Refusal {
+        let may_guess = self.guesses.left(from);
         self.guesses.spend(from);
-        Err(if may_guess {
+        if may_guess {
             Refusal::Wrong
         } else {
             Refusal::TooMany
+        }
+    }
+
+    /// Checks the token of a service. Unlike a password a right one always passes: 256 random bits are not guessed,
+    /// and many callers may share an address with one that keeps sending an old token.
+    pub(crate) fn check_token(
+        &self,
+        from: IpAddr,
+        sent: &str,
+        expected: &str,
+    ) -> Result<(), Refusal> {
+        if same_secret(sent, expected) && !expected.is_empty() {
+            Ok(())
+        } else {
+            Err(self.wrong(from))
+        }
+    }
+
+    /// Finds out whose OIDC token this is. Here, too, the right one always passes.
+    pub(crate) async fn bearer(
+        &self,
+        from: IpAddr,
+        token: &str,
+    ) -> Result<Arc<User>, BearerRefusal> {
+        let oidc = self.oidc.as_ref().ok_or(BearerRefusal::Disabled)?;
+        oidc.user(token).await.map_err(|cause| {
+            if cause.is_guess() && self.wrong(from) == Refusal::TooMany {
+                BearerRefusal::TooMany
+            } else {
+                cause.into()
+            }
         })
     }
 }
@@ -181,6 +235,7 @@ mod tests {
             username: hash("oscar"),
             password: hash("secret"),
             guesses: Guesses::new(guesses, Duration::from_hours(1)),
+            oidc: None,
         }
     }
 

@@ -3,6 +3,7 @@
 //! [`Config`] is what was asked for; [`Settings`] is what holds.
 
 mod credentials;
+mod oidc;
 mod quotas;
 mod secret;
 mod settings;
@@ -15,6 +16,7 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 
 pub use credentials::Credentials;
+pub use oidc::{Oidc, OidcConfig};
 pub use quotas::{QuotaConfig, Size};
 pub use secret::Secret;
 pub use settings::{DEFAULT_DATA, Limits, Settings};
@@ -156,6 +158,9 @@ pub struct Config {
     /// What each user may use.
     #[command(flatten)]
     pub quotas: QuotaConfig,
+    /// Users who bring a token of an OIDC provider.
+    #[command(flatten)]
+    pub oidc: OidcConfig,
 }
 
 impl Config {
@@ -205,6 +210,7 @@ impl Config {
             cors_origins: self.cors_origins.or(other.cors_origins),
             scalar_ports: self.scalar_ports.or(other.scalar_ports),
             quotas: self.quotas.or(other.quotas),
+            oidc: self.oidc.or(other.oidc),
         }
     }
 }

@@ -18,7 +18,7 @@ use tracing::{info, warn};
 
 use crate::api;
 use crate::api::{App, Neighbours, Parts};
-use crate::auth::{Gatekeeper, Users};
+use crate::auth::{Gatekeeper, Oidc, Users};
 use crate::config::{Config, DEFAULT_DATA, Settings};
 use crate::link::{self, Link};
 use crate::objects::Blobs;
@@ -102,7 +102,7 @@ impl Gateway {
             store: store.clone(),
             queue: queue.clone(),
             services,
-            gatekeeper: Arc::new(Gatekeeper::new(&settings.credentials, &settings.limits)),
+            gatekeeper: Arc::new(gatekeeper(&settings, &users)?),
             vault: Arc::clone(store.vault()),
             users,
             room: Arc::new(Semaphore::new(settings.limits.requests)),
@@ -207,6 +207,18 @@ async fn listen(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> 
     TcpListener::bind(address)
         .await
         .with_context(|| format!("listening on {address} for {what}"))
+}
+
+/// Who decides who comes in.
+fn gatekeeper(settings: &Settings, users: &Users) -> anyhow::Result<Gatekeeper> {
+    let oidc = settings.oidc.enabled.then(|| {
+        Oidc::new(settings.oidc.clone(), users.clone()).context("preparing to ask OIDC providers")
+    });
+    Ok(Gatekeeper::new(
+        &settings.credentials,
+        &settings.limits,
+        oidc.transpose()?,
+    ))
 }
 
 /// What else is served on the port of the API.

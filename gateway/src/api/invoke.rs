@@ -1,26 +1,26 @@
 //! `POST /job/{name}` and `POST /run/{name}`: calls of a service.
 
+mod invoker;
+
+use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
 use super::executions::CalledBy;
 use super::problem::Problem;
 use super::{App, Here, body};
-use crate::auth::{NO_OIDC, Presented, Refusal, TOKEN_DIGITS, TOO_MANY, same_secret};
 use crate::queue::DirectCall;
+use invoker::{Call, Invoker};
 
 /// Header that names the job that was accepted; the reference tells nothing.
 const JOB_HEADER: &str = "x-spillway-job";
 
 /// Header with the name a delegating cluster wants the job to have.
 const DELEGATED_NAME: &str = "x-delegated-job-id";
-
-/// User of a call with a service token, in the log of executions.
-const NOBODY: &str = "nil";
 
 /// Accepts an asynchronous call: when 201 is sent, the job is on disk and listed.
 #[cfg_attr(test, utoipa::path(post, path = "/job/{name}",
@@ -35,15 +35,26 @@ const NOBODY: &str = "nil";
 pub(super) async fn job(
     State(app): Here,
     Path(name): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Problem> {
-    let caller = authorise(&app, &name, from, &headers).await?;
-    let accepted = accept(&app, name, &caller, &headers, body).await;
+) -> Response {
+    let call = Call {
+        service: &name,
+        owner: query.get("owner").map(String::as_str),
+        from: from.ip(),
+        not_authorised: StatusCode::UNAUTHORIZED,
+    };
+    let invoker = match call.invoker(&app, &headers).await {
+        Ok(invoker) => invoker,
+        Err(refused) => return refused.into_response(),
+    };
+    let logged = CalledBy(invoker.logged.clone());
+    let accepted = accept(&app, name, invoker, &headers, body).await;
     let mut answer = accepted.unwrap_or_else(axum::response::IntoResponse::into_response);
-    answer.extensions_mut().insert(CalledBy(caller));
-    Ok(answer)
+    answer.extensions_mut().insert(logged);
+    answer
 }
 
 /// Synchronous calls are not there yet.
@@ -58,21 +69,31 @@ pub(super) async fn job(
 pub(super) async fn run(
     State(app): Here,
     Path(name): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let caller = authorise(&app, &name, from, &headers).await?;
+) -> Response {
+    let call = Call {
+        service: &name,
+        owner: query.get("owner").map(String::as_str),
+        from: from.ip(),
+        not_authorised: StatusCode::NOT_FOUND,
+    };
+    let invoker = match call.invoker(&app, &headers).await {
+        Ok(invoker) => invoker,
+        Err(refused) => return refused.into_response(),
+    };
     let text =
         format!("synchronous calls are not available in this version; call /job/{name} instead");
     let mut answer = (StatusCode::NOT_IMPLEMENTED, text).into_response();
-    answer.extensions_mut().insert(CalledBy(caller));
-    Ok(answer)
+    answer.extensions_mut().insert(CalledBy(invoker.logged));
+    answer
 }
 
 async fn accept(
     app: &App,
     name: String,
-    caller: &str,
+    invoker: Invoker,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -87,51 +108,8 @@ async fn accept(
             .filter(|name| !name.is_empty())
             .map(str::to_owned),
         body: body.into(),
-        caller: if caller == NOBODY {
-            String::new()
-        } else {
-            caller.to_owned()
-        },
+        caller: invoker.user.unwrap_or_default(),
     };
     let job = app.queue.call(call).await?;
     Ok((StatusCode::CREATED, [(JOB_HEADER, job.name)]).into_response())
-}
-
-/// Finds out who calls: the administrator by password, or whoever holds the service's token.
-async fn authorise(
-    app: &App,
-    name: &str,
-    from: SocketAddr,
-    headers: &HeaderMap,
-) -> Result<String, Problem> {
-    let refused = Problem::Empty(StatusCode::UNAUTHORIZED);
-    match Presented::read(headers) {
-        Presented::Nothing => Err(refused),
-        Presented::Basic { username, password } => {
-            match app.gatekeeper.check(from.ip(), &username, &password) {
-                Ok(()) if app.services.exists(name).await? => Ok(username),
-                Ok(()) => Err(Problem::NOT_FOUND),
-                Err(Refusal::Wrong) => Err(refused),
-                Err(Refusal::TooMany) => Err(Problem::Text(
-                    StatusCode::TOO_MANY_REQUESTS,
-                    TOO_MANY.to_owned(),
-                )),
-            }
-        }
-        Presented::Bearer(token) if token.len() == TOKEN_DIGITS => {
-            // An unknown service compares, too: the time must not tell which names exist.
-            let expected = app
-                .services
-                .get(name)
-                .await?
-                .map(|service| service.token)
-                .unwrap_or_default();
-            if same_secret(&token, &expected) {
-                Ok(NOBODY.to_owned())
-            } else {
-                Err(refused)
-            }
-        }
-        Presented::Bearer(_) => Err(Problem::Text(StatusCode::UNAUTHORIZED, NO_OIDC.to_owned())),
-    }
 }

@@ -1,8 +1,10 @@
 //! Who sees what: the rules, and nothing else. Whoever answers a request asks here.
 
+use std::sync::Arc;
+
 use spillway_model::service::Service;
 
-use super::Caller;
+use super::{ADMINISTRATOR, Caller, User};
 use crate::objects::Bucket;
 
 /// Whether the caller may list, read and call the service, and see its jobs, logs and deployment.
@@ -22,6 +24,17 @@ pub(crate) fn may_see(caller: &Caller, service: &Service) -> bool {
 /// Whether the caller may update, delete, stop and start the service, and see its credentials.
 pub(crate) fn may_change(caller: &Caller, service: &Service) -> bool {
     caller.uid().is_none_or(|uid| service.owner == uid)
+}
+
+/// Who acts when a service does: its owner.
+pub(crate) fn in_the_name_of(owner: &str) -> Caller {
+    if owner == ADMINISTRATOR {
+        return Caller::Administrator;
+    }
+    Caller::User(Arc::new(User {
+        uid: owner.to_owned(),
+        ..User::default()
+    }))
 }
 
 /// Whether the caller may list the bucket and read its objects.
@@ -56,17 +69,9 @@ fn owns(uid: &str, bucket: &Bucket) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::auth::User;
 
-    fn user(uid: &str) -> Caller {
-        Caller::User(Arc::new(User {
-            uid: uid.to_owned(),
-            ..User::default()
-        }))
-    }
+    use super::in_the_name_of as user;
 
     #[test]
     fn the_table_of_who_sees_what_holds() {

@@ -31,6 +31,8 @@ pub(crate) struct User {
     /// To be shown; the claim `name`.
     pub(crate) name: String,
     pub(crate) groups: BTreeSet<String>,
+    /// Listed in `USERS_ADMIN`.
+    pub(crate) sees_system_logs: bool,
 }
 
 impl Caller {

@@ -44,6 +44,13 @@ pub(crate) enum UserError {
     Store(#[from] StoreError),
 }
 
+impl UserError {
+    /// Whether it is about the person, and not trouble of ours.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Name(_) | Self::Taken { .. })
+    }
+}
+
 impl From<rusqlite::Error> for UserError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Store(error.into())

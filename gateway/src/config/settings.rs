@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use jiff::SignedDuration;
 
-use super::{Config, Credentials};
+use super::{Config, Credentials, Oidc};
 use crate::objects;
 use crate::queue::QueueSettings;
 use crate::quotas::Quotas;
@@ -35,6 +35,7 @@ pub struct Settings {
     pub scalar_ports: bool,
     /// What users may use of whom nothing else is said.
     pub quotas: Quotas,
+    pub oidc: Oidc,
 }
 
 /// What keeps things bounded.
@@ -98,6 +99,7 @@ impl Settings {
             limits,
             scalar_ports: config.scalar_ports.unwrap_or(true),
             quotas: config.quotas.defaults(),
+            oidc: Oidc::new(&config.oidc)?,
         })
     }
 }
@@ -194,7 +196,11 @@ fn at_least_one(name: &str, set: Option<u32>, default: u32) -> anyhow::Result<us
     usize::try_from(number).context("a 16-bit machine")
 }
 
-fn time(name: &str, set: Option<SignedDuration>, default_seconds: u64) -> anyhow::Result<Duration> {
+pub(super) fn time(
+    name: &str,
+    set: Option<SignedDuration>,
+    default_seconds: u64,
+) -> anyhow::Result<Duration> {
     let Some(set) = set else {
         return Ok(Duration::from_secs(default_seconds));
     };
