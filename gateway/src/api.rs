@@ -14,7 +14,6 @@ mod invoke;
 mod jobs;
 mod limits;
 mod paths;
-mod presign;
 mod problem;
 mod quotas;
 mod services;
@@ -119,7 +118,8 @@ pub(crate) fn service(
         .method_not_allowed_fallback(problem::page_not_found)
         .layer(CatchPanicLayer::custom(|_| {
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }));
+        }))
+        .layer(from_fn(limits::heard_out));
     let router = cors::allow(router, &app.settings.cors_origins);
     MapRequestLayer::new(paths::tidy).layer(router)
 }
@@ -158,7 +158,7 @@ routes! {
         put "/system/buckets" => buckets::update;
         get "/system/buckets/{bucket}" => buckets::show;
         delete "/system/buckets/{bucket}" => buckets::delete;
-        post "/system/buckets/{bucket}/presign" => presign::presign;
+        post "/system/buckets/{bucket}/presign" => interim::presign;
         get "/system/volumes" => interim::volumes;
         get "/system/quotas/user" => quotas::own;
         get "/system/quotas/user/{id}" => quotas::show;

@@ -2,7 +2,6 @@
 //!
 //! One file a group of operations. What is not listed here answers `NotImplemented` (501).
 
-mod access;
 mod auth;
 mod buckets;
 mod copy;
@@ -18,11 +17,10 @@ use rusqlite::Connection;
 use s3s::{S3, S3Request, S3Response, S3Result, dto};
 use tokio_util::task::TaskTracker;
 
-use super::{Blobs, Effects, NewBlob, ObjectError, Settings};
-use crate::queue::Queue;
+use super::{Blobs, NewBlob, ObjectError, Settings};
+use crate::queue::{Queue, QueuedJob};
 use crate::store::Store;
 
-pub(super) use access::Access;
 pub use auth::Credentials;
 
 /// The backend behind `s3s`.
@@ -41,18 +39,23 @@ impl Server {
     /// announces would leave them lying.
     async fn publish<T: Send + 'static>(
         &self,
-        change: impl FnOnce(&Connection, &Queue) -> Result<(T, Option<NewBlob>, Effects), ObjectError>
+        change: impl FnOnce(
+            &Connection,
+            &Queue,
+        ) -> Result<(T, Option<NewBlob>, Vec<QueuedJob>), ObjectError>
         + Send
         + 'static,
     ) -> Result<T, ObjectError> {
         let (store, queue) = (self.store.clone(), self.queue.clone());
         let publishing = self.publishing.spawn(async move {
             let inside = queue.clone();
-            let (answer, blob, effects) = store.write(move |db| change(db, &inside)).await?;
+            let (answer, blob, jobs) = store.write(move |db| change(db, &inside)).await?;
             if let Some(blob) = blob {
                 blob.keep();
             }
-            effects.announce(&queue);
+            if !jobs.is_empty() {
+                queue.announce(jobs);
+            }
             Ok(answer)
         });
         publishing.await.unwrap_or(Err(ObjectError::Stopping))

@@ -24,7 +24,7 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 /// A body that can be taken back from whoever gave up reading it.
 #[derive(Debug)]
-pub(super) struct Lent(Arc<Mutex<State>>);
+pub(crate) struct Lent(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
@@ -34,14 +34,14 @@ struct State {
 
 /// The other end of a [`Lent`] body.
 #[derive(Debug)]
-pub(super) struct Lender {
+pub(crate) struct Lender {
     body: Arc<Mutex<State>>,
     /// The client waits for "100 Continue", which asking for the body sends.
     waits: bool,
 }
 
 /// Lends out the body of a request; `None` for a request without any.
-pub(super) fn lend(request: Request<Body>) -> (Request<Lent>, Option<Lender>) {
+pub(crate) fn lend(request: Request<Body>) -> (Request<Lent>, Option<Lender>) {
     let waits = request
         .headers()
         .get(EXPECT)
@@ -64,7 +64,7 @@ pub(super) fn lend(request: Request<Body>) -> (Request<Lent>, Option<Lender>) {
 
 impl Lender {
     /// Reads the rest of the body, and marks the answer if that does not end it.
-    pub(super) async fn finish<B>(self, mut answer: Response<B>) -> Response<B> {
+    pub(crate) async fn finish<B>(self, mut answer: Response<B>) -> Response<B> {
         let taken = self.body.lock().ok().map(|mut state| {
             (
                 std::mem::replace(&mut state.body, Body::empty()),

@@ -9,7 +9,6 @@ mod durability;
 mod flow;
 mod harness;
 mod jobs;
-mod presign;
 mod quotas;
 mod refusals;
 mod s3;

@@ -122,3 +122,33 @@ async fn what_is_not_built_is_refused_by_name() {
         );
     }
 }
+
+/// The body of a call is refused before it is there; the connection must be good for the next call all the same.
+#[tokio::test]
+async fn a_refused_call_leaves_its_connection_usable() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let gateway = TestGateway::start().await;
+    let address = gateway.gateway().api_address();
+    let mut connection = tokio::net::TcpStream::connect(address).await.unwrap();
+    let head = "POST /job/nobody HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    connection.write_all(head.as_bytes()).await.unwrap();
+    // The handler has everything it needs to refuse; what follows comes while it does.
+    for _ in 0..64 {
+        connection.write_all(b"400\r\n").await.unwrap();
+        connection.write_all(&[b'x'; 1024]).await.unwrap();
+        connection.write_all(b"\r\n").await.unwrap();
+    }
+    connection.write_all(b"0\r\n\r\n").await.unwrap();
+    let mut seen = String::new();
+    for expected in ["HTTP/1.1 40", "Ok"] {
+        while !seen.contains(expected) {
+            let mut piece = [0; 4096];
+            let length = connection.read(&mut piece).await.unwrap();
+            assert_ne!(length, 0, "the connection was closed after {seen:?}");
+            seen.push_str(&String::from_utf8_lossy(&piece[..length]));
+        }
+        let next = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
+        connection.write_all(next).await.unwrap();
+    }
+}

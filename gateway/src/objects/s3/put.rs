@@ -10,13 +10,11 @@ use s3s::dto::{
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
 use super::Server;
-use super::get::refuse_versions;
-use super::request::{self, Kept, kept};
+use super::request::{self, Caller, Kept, kept};
 use crate::objects::blobs::{Expected, INLINE, Received, Trailer};
 use crate::objects::conditions::Conditions;
 use crate::objects::rows::{self, NewObject};
-use crate::objects::{Effects, ObjectError, keys, quotas};
-use crate::queue::Queue;
+use crate::objects::{ObjectError, keys};
 
 /// Keys that one request deletes at most.
 const DELETES: usize = 1000;
@@ -29,7 +27,7 @@ pub(super) async fn put(
     mut request: S3Request<PutObjectInput>,
     event: &'static str,
 ) -> S3Result<S3Response<PutObjectOutput>> {
-    let actor = request::actor(&request);
+    let caller = Caller::of(&request);
     let trailer = request::trailer(&mut request);
     let (md5, length) = (
         request.input.content_md5.take(),
@@ -61,9 +59,9 @@ pub(super) async fn put(
         content_type,
         metadata,
         event,
-        principal: actor.principal,
-        source_ip: actor.source_ip,
-        user_agent: actor.user_agent,
+        principal: caller.principal,
+        source_ip: caller.source_ip,
+        user_agent: caller.user_agent,
     };
     remember(&mut object.metadata, &checksums);
     let etag = object.etag.clone();
@@ -75,10 +73,9 @@ pub(super) async fn put(
                 let there = rows::find(db, &object.bucket, &object.key)?;
                 conditions.check(there.as_ref(), &object.bucket, &object.key)?;
             }
-            quotas::check_object(db, &object.bucket, &object.key, blob.size)?;
             blob.insert(db)?;
-            let effects = rows::put_object(db, queue, &object, blob.id)?;
-            Ok(((), Some(blob), effects))
+            let jobs = rows::put_object(db, queue, &object, blob.id)?;
+            Ok(((), Some(blob), jobs))
         })
         .await?;
     let mut output = PutObjectOutput {
@@ -153,10 +150,8 @@ async fn early_refusals(
         return Ok(());
     }
     let (bucket, key, conditions) = (bucket.to_owned(), key.to_owned(), conditions.clone());
-    let length = expected.length.unwrap_or(0);
     let check = move |db: &rusqlite::Connection| {
         rows::require_bucket(db, &bucket)?;
-        quotas::check_object(db, &bucket, &key, length)?;
         if conditions.is_empty() {
             Ok(())
         } else {
@@ -179,28 +174,24 @@ pub(super) async fn delete(
     server: &Server,
     request: S3Request<DeleteObjectInput>,
 ) -> S3Result<S3Response<DeleteObjectOutput>> {
-    let actor = request::actor(&request);
     let DeleteObjectInput {
         bucket,
         key,
         if_match,
-        version_id,
         ..
     } = request.input;
-    refuse_versions(version_id.as_deref())?;
     let conditions = Conditions {
         if_match: request::tag(if_match),
         ..Conditions::default()
     };
-    let delete = move |db: &rusqlite::Connection, queue: &Queue| {
+    let delete = move |db: &rusqlite::Connection| {
         rows::require_bucket(db, &bucket)?;
         if !conditions.is_empty() {
             conditions.check(rows::find(db, &bucket, &key)?.as_ref(), &bucket, &key)?;
         }
-        let effects = rows::delete(db, queue, &bucket, &key, &actor)?;
-        Ok(((), None, effects))
+        rows::delete(db, &bucket, &key)
     };
-    server.publish(delete).await?;
+    server.store.write(delete).await?;
     Ok(S3Response::new(DeleteObjectOutput::default()))
 }
 
@@ -208,7 +199,6 @@ pub(super) async fn delete_all(
     server: &Server,
     request: S3Request<DeleteObjectsInput>,
 ) -> S3Result<S3Response<DeleteObjectsOutput>> {
-    let actor = request::actor(&request);
     let DeleteObjectsInput { bucket, delete, .. } = request.input;
     let keys: Vec<String> = delete
         .objects
@@ -223,15 +213,13 @@ pub(super) async fn delete_all(
         return Err(S3Error::with_message(S3ErrorCode::MalformedXML, text));
     }
     let named = keys.clone();
-    let delete_all = move |db: &rusqlite::Connection, queue: &Queue| {
+    let delete_all = move |db: &rusqlite::Connection| {
         rows::require_bucket(db, &bucket)?;
-        let mut effects = Effects::default();
-        for key in &named {
-            effects.add(rows::delete(db, queue, &bucket, key, &actor)?);
-        }
-        Ok(((), None, effects))
+        named
+            .iter()
+            .try_for_each(|key| rows::delete(db, &bucket, key).map(drop))
     };
-    server.publish(delete_all).await?;
+    server.store.write::<_, ObjectError>(delete_all).await?;
     let mut output = DeleteObjectsOutput::default();
     if delete.quiet != Some(true) {
         let deleted = |key| DeletedObject {

@@ -114,10 +114,7 @@ impl House {
                      VALUES (?1, 1, sealed('service/' || ?1, ?2), 0, 0)",
                     params![name, definition],
                 )?;
-                db.execute(
-                    "INSERT INTO triggers (bucket, prefix, service) VALUES (?1, 'in/', ?1)",
-                    params![name],
-                )?;
+                db.execute("INSERT INTO triggers VALUES (?1, 'in/', ?1)", params![name])?;
                 drop(objects::buckets::create(
                     db,
                     &objects::Bucket {
@@ -166,7 +163,7 @@ impl House {
             .store
             .write(move |db| {
                 blob.insert(db)?;
-                let jobs = objects::put_object(db, &queue, &object, blob.id)?.jobs;
+                let jobs = objects::put_object(db, &queue, &object, blob.id)?;
                 Ok::<_, ObjectError>((blob, jobs))
             })
             .await?;
