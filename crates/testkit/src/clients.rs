@@ -2,7 +2,8 @@
 //!
 //! `scripts/setup test` installs them below `target/clients/` with `scripts/clients`; a test that finds one missing
 //! has it installed, too. What is installed, and in exactly which versions, say the lists in
-//! `crates/testkit/clients/`: `NAME.txt` becomes a virtual environment that is had by [`Python::with`]`("NAME")`.
+//! `crates/testkit/clients/`: `NAME.txt` becomes a virtual environment that is had by [`Python::with`]`("NAME")`, a
+//! line of `go.modules` a program that is had by [`go_program`].
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -27,14 +28,8 @@ pub struct Python {
 impl Python {
     /// The environment of `crates/testkit/clients/<name>.txt`, made when it is not there or the list has changed.
     pub async fn with(name: &str) -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let mut script = Command::new(root.join("scripts/clients"));
-        script.arg(name);
-        said_within(script, INSTALLING).await?;
-        let folder = root.join("target/clients").join(name);
-        Ok(Self {
-            folder: folder.canonicalize()?,
-        })
+        let folder = installed(name).await?;
+        Ok(Self { folder })
     }
 
     /// A command that a package of the list brings, such as `schemathesis`; to be started with what else it needs.
@@ -75,6 +70,28 @@ impl Python {
         pytest.arg(tests).envs(environment.iter().copied());
         said(pytest).await
     }
+}
+
+/// A program of `crates/testkit/clients/go.modules`, or `shapes`, our own stand-in for OSCAR's command-line client. The
+/// inner error is the reason why the registry or the compiler of this machine does not give it.
+pub async fn go_program(name: &str) -> Result<Result<PathBuf, String>> {
+    let folder = installed("go").await?;
+    let missing = folder.join(format!("{name}.missing"));
+    if let Ok(why) = std::fs::read_to_string(missing) {
+        return Ok(Err(why));
+    }
+    let path = folder.join(name);
+    ensure!(path.is_file(), "{} is not there", path.display());
+    Ok(Ok(path))
+}
+
+/// Has `scripts/clients` install one list, if it is not there; its folder.
+async fn installed(name: &str) -> Result<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut script = Command::new(root.join("scripts/clients"));
+    script.arg(name);
+    said_within(script, INSTALLING).await?;
+    Ok(root.join("target/clients").join(name).canonicalize()?)
 }
 
 /// Runs a program to its end; what it printed to its standard output. It fails when the program does, or does not

@@ -3,6 +3,7 @@
 //! A client's own tests are in its own language, in the folder of its name; here a cluster is started for them.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod command_line;
 mod oscar_python;
 mod rclone;
 mod s3;

@@ -1,0 +1,3 @@
+module spillway.test/shapes
+
+go 1.19
