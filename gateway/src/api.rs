@@ -14,6 +14,7 @@ mod invoke;
 mod jobs;
 mod limits;
 mod paths;
+mod presign;
 mod problem;
 mod quotas;
 mod services;
@@ -158,7 +159,7 @@ routes! {
         put "/system/buckets" => buckets::update;
         get "/system/buckets/{bucket}" => buckets::show;
         delete "/system/buckets/{bucket}" => buckets::delete;
-        post "/system/buckets/{bucket}/presign" => interim::presign;
+        post "/system/buckets/{bucket}/presign" => presign::presign;
         get "/system/volumes" => interim::volumes;
         get "/system/quotas/user" => quotas::own;
         get "/system/quotas/user/{id}" => quotas::show;

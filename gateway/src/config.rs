@@ -141,6 +141,9 @@ pub struct Config {
         value_name = "ORIGINS"
     )]
     pub s3_cors_origins: Option<Vec<String>>,
+    /// Domain below which each bucket is a host of its own, such as s3.example.org [default: none, only paths]
+    #[arg(long, env = "SPILLWAY_S3_DOMAIN", value_name = "DOMAIN")]
+    pub s3_domain: Option<String>,
     /// Origins whose pages may use the API, such as that of a dashboard hosted elsewhere; * for all [default: none]
     #[arg(
         long,
@@ -203,6 +206,7 @@ impl Config {
             s3_reserve: self.s3_reserve.or(other.s3_reserve),
             s3_max_object: self.s3_max_object.or(other.s3_max_object),
             s3_cors_origins: self.s3_cors_origins.or(other.s3_cors_origins),
+            s3_domain: self.s3_domain.or(other.s3_domain),
             cors_origins: self.cors_origins.or(other.cors_origins),
             scalar_ports: self.scalar_ports.or(other.scalar_ports),
             quotas: self.quotas.or(other.quotas),

@@ -8,27 +8,33 @@ pub mod blobs;
 pub mod buckets;
 mod chunks;
 mod conditions;
+mod effects;
 mod error;
+mod hub;
 mod keys;
 pub mod listing;
+pub(crate) mod quotas;
 mod rows;
 mod s3;
 mod service;
+mod signing;
 pub(crate) mod unread;
 mod uploads;
 
 pub use blobs::{Blobs, NewBlob, release, retain};
 pub use buckets::Bucket;
 use conditions::Conditions;
+pub use effects::Effects;
+pub(crate) use effects::{Actor, listens};
 pub use error::ObjectError;
+pub(crate) use hub::Hub;
 pub use keys::{MAX_KEY, check_bucket_name, check_key};
 pub use listing::list_page;
 pub(crate) use rows::put_output;
-pub use rows::{
-    NewObject, Object, delete as delete_object, find as find_object, get as get_object, put_object,
-};
+pub use rows::{NewObject, Object, find as find_object, get as get_object, put_object};
 pub use s3::Credentials;
 pub use service::{Objects, Settings, service};
+pub(crate) use signing::Signing;
 
 /// MD5 of nothing, in hexadecimal.
 const EMPTY_MD5: &str = "d41d8cd98f00b204e9800998ecf8427e";

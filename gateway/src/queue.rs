@@ -42,7 +42,7 @@ pub use listing::JobFilter;
 pub(crate) use listing::revive;
 pub(crate) use live::Live;
 
-use crate::objects::Blobs;
+use crate::objects::{Blobs, Hub};
 use crate::store::{Store, StoreError};
 use board::{Board, Ready};
 use catalog::Catalog;
@@ -64,6 +64,7 @@ struct Shared {
     /// What the services look like since the last change; written by the dispatcher alone.
     catalog: Arc<Mutex<Arc<Catalog>>>,
     staged: Arc<completion::Staging>,
+    hub: Hub,
     live: Live,
     room: Room,
     tasks: TaskTracker,
@@ -124,7 +125,7 @@ impl Default for QueueSettings {
     }
 }
 
-/// An object that has just come into being, as its trigger sees it.
+/// An object that has just come into being, or has been deleted, as its trigger sees it.
 #[derive(Debug, Clone)]
 pub struct CreatedObject {
     pub bucket: String,
@@ -134,7 +135,7 @@ pub struct CreatedObject {
     pub size: u64,
     pub etag: String,
     pub content_type: String,
-    /// `s3:ObjectCreated:Put`, `…:Post`, `…:Copy`, `…:CompleteMultipartUpload`.
+    /// `s3:ObjectCreated:Put`, `…:Post`, `…:Copy`, `…:CompleteMultipartUpload`; `s3:ObjectRemoved:Delete`.
     pub event: &'static str,
     /// Access key of whoever wrote it; the service's owner for outputs of a job.
     pub principal: String,
@@ -215,6 +216,7 @@ impl Queue {
             dispatcher: handle,
             catalog: Arc::new(Mutex::new(catalog)),
             staged: Arc::default(),
+            hub: Hub::default(),
             live,
             room,
             tasks: TaskTracker::new(),
@@ -234,11 +236,12 @@ impl Queue {
     /// Answers the polls that wait and grants nothing any more. What is completed is still taken.
     pub fn stop_granting(&self) {
         self.0.stop.cancel();
+        self.0.hub.close();
     }
 
     /// Stops granting and waits for what is being written.
     pub async fn stop(&self) {
-        self.0.stop.cancel();
+        self.stop_granting();
         self.0.tasks.close();
         self.0.tasks.wait().await;
     }
@@ -268,6 +271,11 @@ impl Queue {
     /// is the same job.
     pub async fn call(&self, call: DirectCall) -> Result<QueuedJob, CallError> {
         accept::call(self, call).await
+    }
+
+    /// Those who listen to buckets.
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.0.hub
     }
 
     /// The limit of unfinished jobs, if it is reached: no new event is to be accepted.

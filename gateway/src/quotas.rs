@@ -95,7 +95,7 @@ fn with(usual: Quotas, row: &Row<'_>) -> rusqlite::Result<Quotas> {
     })
 }
 
-/// What the user's buckets and volumes take. Walks over the user's objects.
+/// What the user's buckets and volumes take.
 pub(crate) fn used(db: &Connection, uid: &str) -> Result<Used, StoreError> {
     let number = |row: &Row<'_>, column: usize| {
         let number: i64 = row.get(column)?;
@@ -103,7 +103,7 @@ pub(crate) fn used(db: &Connection, uid: &str) -> Result<Used, StoreError> {
     };
     let mut buckets = db.prepare_cached(
         "SELECT (SELECT count(*) FROM buckets WHERE owner = ?1),
-                (SELECT coalesce(sum(size), 0) FROM objects
+                (SELECT coalesce(sum(bytes), 0) FROM bucket_usage
                  WHERE bucket IN (SELECT name FROM buckets WHERE owner = ?1))",
     )?;
     let used = buckets.query_row([uid], |row| {

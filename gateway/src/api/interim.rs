@@ -93,16 +93,6 @@ pub(super) async fn federation_remove() -> Response {
     not_built("changing a federation")
 }
 
-/// Signs a URL for an upload or a download.
-#[cfg_attr(test, utoipa::path(post, path = "/system/buckets/{bucket}/presign",
-    responses(
-        (status = 501, description = "Not built yet.", body = String),
-    ),
-))]
-pub(super) async fn presign() -> Response {
-    not_built("presigning by the API; sign the URL with the keys of /system/config instead: it")
-}
-
 fn not_built(what: &str) -> Response {
     (
         StatusCode::NOT_IMPLEMENTED,

@@ -57,6 +57,12 @@ impl Problem {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "the gateway is stopping; try again later".to_owned(),
             ),
+            ServiceError::Objects(
+                full @ (ObjectError::StorageFull { .. } | ObjectError::DiskFull),
+            ) => Self::Text(StatusCode::INSUFFICIENT_STORAGE, full.to_string()),
+            ServiceError::Objects(quota @ ObjectError::BucketQuota { .. }) => {
+                Self::Text(StatusCode::FORBIDDEN, quota.to_string())
+            }
             ServiceError::Token(_)
             | ServiceError::Objects(_)
             | ServiceError::Store(_)

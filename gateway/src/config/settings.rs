@@ -77,20 +77,21 @@ impl Settings {
                 "s3_url must start with http:// or https://, but is {url:?}"
             );
         }
+        let region = config
+            .region
+            .clone()
+            .filter(|region| !region.is_empty())
+            .unwrap_or_else(|| "us-east-1".to_owned());
         Ok(Self {
             data: data.to_owned(),
             listen: config.listen.unwrap_or(([0, 0, 0, 0], 8080).into()),
             s3_listen: config.s3_listen.unwrap_or(([0, 0, 0, 0], 9000).into()),
             s3_url,
-            region: config
-                .region
-                .clone()
-                .filter(|region| !region.is_empty())
-                .unwrap_or_else(|| "us-east-1".to_owned()),
+            objects: objects(config, &name, &region)?,
+            region,
             name,
             credentials,
             queue: queue(config, &limits)?,
-            objects: objects(config)?,
             cors_origins: origins(
                 "cors_origins",
                 config.cors_origins.clone().unwrap_or_default(),
@@ -151,13 +152,24 @@ fn queue(config: &Config, limits: &Limits) -> anyhow::Result<QueueSettings> {
 }
 
 /// What the object store goes by.
-fn objects(config: &Config) -> anyhow::Result<objects::Settings> {
+fn objects(config: &Config, cluster: &str, region: &str) -> anyhow::Result<objects::Settings> {
     let usual = objects::Settings::default();
     let cors_origins = config.s3_cors_origins.clone().unwrap_or(usual.cors_origins);
+    let domain = config.s3_domain.clone().filter(|domain| !domain.is_empty());
+    if let Some(domain) = &domain {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+        anyhow::ensure!(
+            domain.bytes().all(is_plain) && !domain.starts_with('.'),
+            "s3_domain must be a domain such as s3.example.org, without a port, but is {domain:?}"
+        );
+    }
     Ok(objects::Settings {
         max_object: config.s3_max_object.unwrap_or(usual.max_object),
         reserve: config.s3_reserve.unwrap_or(usual.reserve),
         cors_origins: origins("s3_cors_origins", cors_origins)?,
+        cluster: cluster.to_owned(),
+        region: region.to_owned(),
+        domain: domain.map(|domain| domain.to_ascii_lowercase()),
         ..usual
     })
 }

@@ -62,7 +62,9 @@ impl From<StoreError> for Problem {
 impl From<ObjectError> for Problem {
     fn from(error: ObjectError) -> Self {
         match error {
-            ObjectError::StorageFull { .. } => Self::Full(error.to_string()),
+            ObjectError::StorageFull { .. } | ObjectError::DiskFull => {
+                Self::Full(error.to_string())
+            }
             ObjectError::TooLarge(_) | ObjectError::Receive(_) => Self::Invalid(error.to_string()),
             other => Self::Internal(chain(&other)),
         }

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::blobs::{release, unsigned};
 use super::rows::{NewObject, find, put_silently, require_bucket};
 use super::{ObjectError, keys};
+use crate::auth::Caller;
 
 /// A bucket, as the API shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,6 +27,31 @@ pub struct Bucket {
 pub struct Usage {
     pub objects: u64,
     pub bytes: u64,
+}
+
+/// Tag with the owner's subject; the cluster's name for the administrator.
+pub(crate) const OWNER: &str = "owner";
+
+/// Tag with the owner's name to be shown.
+pub(crate) const OWNER_NAME: &str = "owner_name";
+
+impl Bucket {
+    /// A new bucket of the caller's that nobody else sees. `cluster` stands for the administrator.
+    pub(crate) fn private(name: String, caller: &Caller, cluster: &str) -> Self {
+        let owner = caller.uid().unwrap_or_default();
+        let shown = if owner.is_empty() { cluster } else { owner };
+        let tags = [(OWNER, shown), (OWNER_NAME, caller.name())];
+        Self {
+            name,
+            owner: owner.to_owned(),
+            visibility: "private".to_owned(),
+            allowed_users: Vec::new(),
+            tags: tags
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .collect(),
+        }
+    }
 }
 
 const COLUMNS: &str = "name, owner, visibility, allowed_users, tags";
@@ -65,6 +91,8 @@ pub fn create(db: &Connection, bucket: &Bucket) -> Result<(), ObjectError> {
     if added == 0 {
         return Err(ObjectError::BucketExists(bucket.name.clone()));
     }
+    db.prepare_cached("INSERT INTO bucket_usage (bucket, objects, bytes) VALUES (?1, 0, 0)")?
+        .execute([&bucket.name])?;
     Ok(())
 }
 
@@ -85,17 +113,22 @@ pub fn list(db: &Connection) -> Result<Vec<Bucket>, ObjectError> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Names of all buckets with the time they were created, by name.
-pub fn times(db: &Connection) -> Result<Vec<(String, Timestamp)>, ObjectError> {
-    let mut query = db.prepare_cached("SELECT name, created_ms FROM buckets ORDER BY name")?;
+/// All buckets with the time they were created, by name.
+pub fn list_with_times(db: &Connection) -> Result<Vec<(Bucket, Timestamp)>, ObjectError> {
+    let sql = format!("SELECT {COLUMNS}, created_ms FROM buckets ORDER BY name");
+    let mut query = db.prepare_cached(&sql)?;
     let time = |row: &Row<'_>| {
-        Ok((
-            row.get(0)?,
-            Timestamp::from_millisecond(row.get(1)?).unwrap_or_default(),
-        ))
+        let created = Timestamp::from_millisecond(row.get(5)?).unwrap_or_default();
+        Ok((from_row(row)?, created))
     };
     let rows = query.query_map([], time)?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Number of buckets that this owner has.
+pub fn count_of(db: &Connection, owner: &str) -> Result<u64, ObjectError> {
+    let mut query = db.prepare_cached("SELECT count(*) FROM buckets WHERE owner = ?1")?;
+    Ok(query.query_row([owner], |row| row.get(0).map(unsigned))?)
 }
 
 /// Replaces visibility, allowed users and tags.
@@ -165,6 +198,10 @@ pub fn delete(db: &Connection, name: &str) -> Result<(), ObjectError> {
     )?;
     db.execute("DELETE FROM uploads WHERE bucket = ?1", [name])?;
     db.execute("DELETE FROM objects WHERE bucket = ?1", [name])?;
+    db.execute(
+        "DELETE FROM triggers WHERE bucket = ?1 AND configured",
+        [name],
+    )?;
     db.execute("DELETE FROM buckets WHERE name = ?1", [name])?;
     for blob in blobs {
         release(db, blob)?;
@@ -186,20 +223,35 @@ pub fn delete_empty(db: &Connection, name: &str) -> Result<(), ObjectError> {
 
 /// Number of buckets and of objects.
 pub fn count(db: &Connection) -> Result<(u64, u64), ObjectError> {
-    let sql = "SELECT (SELECT count(*) FROM buckets), (SELECT count(*) FROM objects)";
+    let sql = "SELECT count(*), coalesce(sum(objects), 0) FROM bucket_usage";
     Ok(db.query_row(sql, [], |row| {
         Ok((unsigned(row.get(0)?), unsigned(row.get(1)?)))
     })?)
 }
 
-/// Number of objects of a bucket and their bytes. Walks over all of them.
+/// Number of objects of a bucket and their bytes, as the transactions that change them have counted.
 pub fn usage(db: &Connection, name: &str) -> Result<Usage, ObjectError> {
-    let sql = "SELECT count(*), coalesce(sum(size), 0) FROM objects WHERE bucket = ?1";
+    let sql = "SELECT objects, bytes FROM bucket_usage WHERE bucket = ?1";
     let usage = |row: &Row<'_>| {
         Ok(Usage {
             objects: unsigned(row.get(0)?),
             bytes: unsigned(row.get(1)?),
         })
     };
-    Ok(db.prepare_cached(sql)?.query_row([name], usage)?)
+    let found = db.prepare_cached(sql)?.query_row([name], usage).optional();
+    Ok(found?.unwrap_or_default())
+}
+
+/// Inside the write that changes objects: counts them.
+pub(super) fn use_more(
+    db: &Connection,
+    name: &str,
+    objects: i64,
+    bytes: i64,
+) -> Result<(), ObjectError> {
+    db.prepare_cached(
+        "UPDATE bucket_usage SET objects = objects + ?2, bytes = bytes + ?3 WHERE bucket = ?1",
+    )?
+    .execute((name, objects, bytes))?;
+    Ok(())
 }

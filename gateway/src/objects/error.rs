@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use crate::store::StoreError;
 
+/// How `SQLite` says that a commit found no room.
+const SQLITE_FULL: &str = "disk is full";
+
 /// Why an object or bucket operation failed; what a user reads names bucket and key.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectError {
@@ -22,6 +25,24 @@ pub enum ObjectError {
     },
     #[error("the key {key:?} cannot be used: {reason}")]
     Key { key: String, reason: &'static str },
+    #[error(
+        "MinIO bucket quota exceeded for user {user}: limit {limit}, current {current}, requested new buckets 1"
+    )]
+    BucketQuota {
+        user: String,
+        limit: u64,
+        current: u64,
+    },
+    #[error(
+        "the quota of the bucket \"{bucket}\" is {limit} bytes and {used} are used: {wanted} more do not fit; \
+         delete objects or ask the administrator for a larger quota"
+    )]
+    StorageQuota {
+        bucket: String,
+        limit: u64,
+        used: u64,
+        wanted: u64,
+    },
     #[error("the object '{key}' does not exist in the bucket '{bucket}'")]
     NoSuchKey { bucket: String, key: String },
     #[error("the upload '{0}' does not exist: it was completed, aborted, or is for another key")]
@@ -62,6 +83,9 @@ pub enum ObjectError {
          delete objects or make room"
     )]
     StorageFull { free: u64, reserve: u64 },
+    /// The database or a file found it out.
+    #[error("the disk of the object store is full: delete objects or make room")]
+    DiskFull,
     #[error("the blob {0} is gone")]
     NoSuchBlob(i64),
     #[error("{doing} {path}")]
@@ -83,11 +107,9 @@ impl From<StoreError> for ObjectError {
             StoreError::Statement(rusqlite::Error::SqliteFailure(cause, _))
                 if cause.code == rusqlite::ErrorCode::DiskFull =>
             {
-                Self::StorageFull {
-                    free: 0,
-                    reserve: 0,
-                }
+                Self::DiskFull
             }
+            StoreError::Commit(text) if text.contains(SQLITE_FULL) => Self::DiskFull,
             _ => Self::Store(error),
         }
     }
@@ -109,10 +131,7 @@ impl ObjectError {
         if source.kind() == std::io::ErrorKind::StorageFull
             || source.kind() == std::io::ErrorKind::QuotaExceeded
         {
-            return Self::StorageFull {
-                free: 0,
-                reserve: 0,
-            };
+            return Self::DiskFull;
         }
         Self::File {
             doing,

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::blobs::{release, retain, unsigned};
-use super::{ObjectError, keys};
-use crate::queue::{CreatedObject, Queue, QueuedJob};
+use super::blobs::{release, retain, signed, unsigned};
+use super::{Actor, Effects, ObjectError, buckets, keys};
+use crate::queue::{CreatedObject, Queue};
 
 /// Headers that S3 keeps with an object and gives back, besides the user's `x-amz-meta-…`.
 pub(crate) const KEPT_HEADERS: [&str; 5] = [
@@ -96,18 +96,21 @@ pub(crate) fn require_bucket(db: &Connection, bucket: &str) -> Result<(), Object
 }
 
 /// Inside a write: makes the object visible, replacing its predecessor, and queues the jobs it triggers. The blob
-/// must have its row. The caller announces the jobs after the commit. Refused with [`ObjectError::TooManyJobs`] if it
+/// must have its row. The caller announces the effects after the commit. Refused with [`ObjectError::TooManyJobs`] if it
 /// would start a job and too many are unfinished.
 pub fn put_object(
     db: &Connection,
     queue: &Queue,
     object: &NewObject,
     blob: i64,
-) -> Result<Vec<QueuedJob>, ObjectError> {
-    let jobs = put_output(db, queue, object, blob)?;
+) -> Result<Effects, ObjectError> {
+    refuse_too_many(queue, put_output(db, queue, object, blob)?)
+}
+
+fn refuse_too_many(queue: &Queue, effects: Effects) -> Result<Effects, ObjectError> {
     match queue.exhausted() {
-        Some(limit) if !jobs.is_empty() => Err(ObjectError::TooManyJobs(limit)),
-        _ => Ok(jobs),
+        Some(limit) if !effects.jobs.is_empty() => Err(ObjectError::TooManyJobs(limit)),
+        _ => Ok(effects),
     }
 }
 
@@ -117,7 +120,7 @@ pub(crate) fn put_output(
     queue: &Queue,
     object: &NewObject,
     blob: i64,
-) -> Result<Vec<QueuedJob>, ObjectError> {
+) -> Result<Effects, ObjectError> {
     let now = Timestamp::now();
     let size = put_silently(db, object, blob, now)?;
     let created = CreatedObject {
@@ -133,7 +136,10 @@ pub(crate) fn put_output(
         user_agent: object.user_agent.clone(),
         time: now,
     };
-    Ok(queue.trigger(db, &created)?)
+    Ok(Effects {
+        jobs: queue.trigger(db, &created)?,
+        happened: vec![created],
+    })
 }
 
 /// The same without any job. Returns the size in bytes.
@@ -150,9 +156,11 @@ pub(crate) fn put_silently(
     let size: i64 = db
         .prepare_cached("SELECT size FROM blobs WHERE id = ?1")?
         .query_row([blob], |row| row.get(0))?;
-    let before: Option<i64> = db
-        .prepare_cached("SELECT blob FROM objects WHERE bucket = ?1 AND key = ?2")?
-        .query_row((&object.bucket, &object.key), |row| row.get(0))
+    let before: Option<(i64, i64)> = db
+        .prepare_cached("SELECT blob, size FROM objects WHERE bucket = ?1 AND key = ?2")?
+        .query_row((&object.bucket, &object.key), |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .optional()?;
     let metadata = serde_json::to_string(&object.metadata).unwrap_or_else(|_| "{}".to_owned());
     db.prepare_cached(
@@ -169,22 +177,67 @@ pub(crate) fn put_silently(
         metadata,
         now.as_millisecond(),
     ))?;
-    if let Some(before) = before {
-        release(db, before)?;
+    match before {
+        None => buckets::use_more(db, &object.bucket, 1, size)?,
+        Some((blob, was)) => {
+            if size != was {
+                buckets::use_more(db, &object.bucket, 0, size - was)?;
+            }
+            release(db, blob)?;
+        }
     }
     Ok(unsigned(size))
 }
 
-/// Inside a write: deletes the object; whether there was one.
-pub fn delete(db: &Connection, bucket: &str, key: &str) -> Result<bool, ObjectError> {
-    let blob: Option<i64> = db
-        .prepare_cached("DELETE FROM objects WHERE bucket = ?1 AND key = ?2 RETURNING blob")?
-        .query_row((bucket, key), |row| row.get(0))
-        .optional()?;
-    if let Some(blob) = blob {
-        release(db, blob)?;
-    }
-    Ok(blob.is_some())
+/// Inside a write: deletes the object, if there is one, and queues the jobs that listen to that: their input is what
+/// the object was.
+pub(crate) fn delete(
+    db: &Connection,
+    queue: &Queue,
+    bucket: &str,
+    key: &str,
+    who: &Actor,
+) -> Result<Effects, ObjectError> {
+    let Some(object) = find(db, bucket, key)? else {
+        return Ok(Effects::default());
+    };
+    db.prepare_cached("DELETE FROM objects WHERE bucket = ?1 AND key = ?2")?
+        .execute((bucket, key))?;
+    buckets::use_more(db, bucket, -1, -signed(object.size))?;
+    let removed = CreatedObject {
+        bucket: bucket.to_owned(),
+        key: object.key,
+        blob: object.blob,
+        size: object.size,
+        etag: object.etag,
+        content_type: object.content_type,
+        event: "s3:ObjectRemoved:Delete",
+        principal: who.principal.clone(),
+        source_ip: who.source_ip.clone(),
+        user_agent: who.user_agent.clone(),
+        time: Timestamp::now(),
+    };
+    // The jobs take their references before the object's goes.
+    let jobs = queue.trigger(db, &removed)?;
+    release(db, object.blob)?;
+    let effects = Effects {
+        jobs,
+        happened: vec![removed],
+    };
+    refuse_too_many(queue, effects)
+}
+
+/// Inside a write: replaces what is kept beside the content.
+pub(crate) fn set_metadata(
+    db: &Connection,
+    bucket: &str,
+    key: &str,
+    metadata: &BTreeMap<String, String>,
+) -> Result<(), ObjectError> {
+    let metadata = serde_json::to_string(metadata).unwrap_or_else(|_| "{}".to_owned());
+    db.prepare_cached("UPDATE objects SET metadata = ?3 WHERE bucket = ?1 AND key = ?2")?
+        .execute((bucket, key, metadata))?;
+    Ok(())
 }
 
 /// Rows of a bucket in the order of their keys, from `from` (after it, unless `inclusive`) to before `until`.

@@ -2,6 +2,7 @@
 //!
 //! One file a group of operations. What is not listed here answers `NotImplemented` (501).
 
+mod access;
 mod auth;
 mod buckets;
 mod copy;
@@ -17,10 +18,11 @@ use rusqlite::Connection;
 use s3s::{S3, S3Request, S3Response, S3Result, dto};
 use tokio_util::task::TaskTracker;
 
-use super::{Blobs, NewBlob, ObjectError, Settings};
-use crate::queue::{Queue, QueuedJob};
+use super::{Blobs, Effects, NewBlob, ObjectError, Settings};
+use crate::queue::Queue;
 use crate::store::Store;
 
+pub(super) use access::Access;
 pub use auth::Credentials;
 
 /// The backend behind `s3s`.
@@ -39,23 +41,18 @@ impl Server {
     /// announces would leave them lying.
     async fn publish<T: Send + 'static>(
         &self,
-        change: impl FnOnce(
-            &Connection,
-            &Queue,
-        ) -> Result<(T, Option<NewBlob>, Vec<QueuedJob>), ObjectError>
+        change: impl FnOnce(&Connection, &Queue) -> Result<(T, Option<NewBlob>, Effects), ObjectError>
         + Send
         + 'static,
     ) -> Result<T, ObjectError> {
         let (store, queue) = (self.store.clone(), self.queue.clone());
         let publishing = self.publishing.spawn(async move {
             let inside = queue.clone();
-            let (answer, blob, jobs) = store.write(move |db| change(db, &inside)).await?;
+            let (answer, blob, effects) = store.write(move |db| change(db, &inside)).await?;
             if let Some(blob) = blob {
                 blob.keep();
             }
-            if !jobs.is_empty() {
-                queue.announce(jobs);
-            }
+            effects.announce(&queue);
             Ok(answer)
         });
         publishing.await.unwrap_or(Err(ObjectError::Stopping))

@@ -16,7 +16,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use tracing::error;
 
 use super::blobs::DEFAULT_RESERVE;
-use super::s3::Server;
+use super::s3::{Access, Server};
 use super::{Blobs, Credentials, chunks, unread};
 use crate::queue::Queue;
 use crate::store::Store;
@@ -55,6 +55,12 @@ pub struct Settings {
     pub reserve: u64,
     /// Origins whose pages may use the store from a browser; `*` for all.
     pub cors_origins: Vec<String>,
+    /// Name of the cluster, in the tags of the administrator's buckets.
+    pub cluster: String,
+    /// In the names of notification targets.
+    pub region: String,
+    /// Domain below which buckets are hosts of their own (`bucket.domain`), besides the first segment of a path.
+    pub domain: Option<String>,
 }
 
 impl Default for Settings {
@@ -64,6 +70,9 @@ impl Default for Settings {
             max_form: 8 * 1024 * 1024,
             reserve: DEFAULT_RESERVE,
             cors_origins: vec!["*".to_owned()],
+            cluster: "oscar".to_owned(),
+            region: "us-east-1".to_owned(),
+            domain: None,
         }
     }
 }
@@ -93,6 +102,10 @@ pub fn service(objects: Objects) -> Router {
     let mut config = S3Config::default();
     config.xml_max_body_size = MAX_XML;
     config.post_object_max_file_size = settings.max_form;
+    let access = Access {
+        store: store.clone(),
+        credentials: credentials.clone(),
+    };
     let server = Server {
         store,
         blobs,
@@ -102,6 +115,7 @@ pub fn service(objects: Objects) -> Router {
     };
     let mut builder = S3ServiceBuilder::new(server);
     builder.set_auth(credentials);
+    builder.set_access(access);
     builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
     let s3 = builder.build();
     let answer = tower::service_fn(move |request: Request| answer(s3.clone(), request));

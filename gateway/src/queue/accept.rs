@@ -42,18 +42,20 @@ pub(super) fn trigger(
     if created.key.ends_with('/') {
         return Ok(Vec::new()); // A folder's marker.
     }
-    let mut statement =
-        db.prepare_cached("SELECT DISTINCT prefix, service FROM triggers WHERE bucket = ?1")?;
+    let mut statement = db
+        .prepare_cached("SELECT prefix, suffix, events, service FROM triggers WHERE bucket = ?1")?;
     let mut rows = statement.query([&created.bucket])?;
     let mut services: Vec<String> = Vec::new();
     while let Some(row) = rows.next()? {
-        let service: String = row.get(1)?;
-        if created
-            .key
-            .starts_with(row.get_ref(0)?.as_str().unwrap_or("/"))
-            && !services.contains(&service)
+        let text = |column| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_str().unwrap_or("/"));
+        if created.key.starts_with(text(0)?)
+            && created.key.ends_with(text(1)?)
+            && objects::listens(text(2)?, created.event)
         {
-            services.push(service);
+            let service: String = row.get(3)?;
+            if !services.contains(&service) {
+                services.push(service);
+            }
         }
     }
     let accept = |service: &String| {

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use spillway_model::wire::link::{Attempt, Completion, FailureReason, Outcome, Spans, Usage};
 use tracing::{error, info, warn};
 
+use super::Queue;
 use super::catalog::Catalog;
 use super::dispatcher::Ask;
 use super::rows::{self, Account, After, Ending, Finished, Limits};
-use super::{Queue, QueuedJob};
-use crate::objects::{self, NewBlob, NewObject, ObjectError};
+use crate::objects::{self, Effects, NewBlob, NewObject, ObjectError};
 use crate::store::StoreError;
 use outputs::Outputs;
 pub(super) use outputs::Staging;
@@ -56,7 +56,7 @@ fn is_zero(number: &u64) -> bool {
 struct Published {
     finished: Finished,
     blobs: Vec<NewBlob>,
-    jobs: Vec<QueuedJob>,
+    effects: Effects,
 }
 
 enum PublishError {
@@ -194,10 +194,10 @@ impl Queue {
             Ok(Published {
                 finished,
                 blobs,
-                jobs,
+                effects,
             }) => {
                 blobs.into_iter().for_each(NewBlob::keep);
-                self.announce(jobs);
+                effects.announce(self);
                 self.tell(attempt, finished).await
             }
             Err(PublishError::Refused(message)) => {
@@ -235,7 +235,7 @@ impl Queue {
             return Ok(Published {
                 finished,
                 blobs: Vec::new(),
-                jobs: Vec::new(),
+                effects: Effects::default(),
             });
         }
         let Outputs { blobs, objects } = outputs;
@@ -247,7 +247,7 @@ impl Queue {
         for blob in &blobs {
             blob.insert(db)?;
         }
-        let mut jobs = Vec::new();
+        let mut effects = Effects::default();
         for (object, place) in objects {
             let Some(blob) = blobs.get(place) else {
                 continue;
@@ -256,7 +256,7 @@ impl Queue {
                 principal: owner.clone(),
                 ..object
             };
-            let triggered =
+            let led_to =
                 objects::put_output(db, self, &object, blob.id).map_err(|error| match error {
                     ObjectError::Store(error) => PublishError::Store(error),
                     refused => PublishError::Refused(format!(
@@ -264,12 +264,12 @@ impl Queue {
                         object.key, object.bucket
                     )),
                 })?;
-            jobs.extend(triggered);
+            effects.add(led_to);
         }
         Ok(Published {
             finished,
             blobs,
-            jobs,
+            effects,
         })
     }
 

@@ -129,7 +129,7 @@ pub(super) fn put_trigger(
 }
 
 pub(super) fn delete_triggers(db: &Connection, service: &str) -> Result<(), ServiceError> {
-    db.prepare_cached("DELETE FROM triggers WHERE service = ?1")?
+    db.prepare_cached("DELETE FROM triggers WHERE service = ?1 AND configured = 0")?
         .execute([service])?;
     Ok(())
 }

@@ -153,13 +153,6 @@ async fn what_is_not_built_says_so() {
         )
     );
     assert_eq!(gateway.delete("/system/federation/grey").await.status, 501);
-    assert_eq!(
-        gateway
-            .post("/system/buckets/grey/presign", "{}")
-            .await
-            .status,
-        501
-    );
     for action in ["stop", "start", "restart"] {
         let answer = gateway
             .post(&format!("/system/services/grey/{action}"), "")

@@ -1,34 +1,52 @@
 //! Operations on buckets.
 
+use rusqlite::Connection;
 use s3s::dto::{
     self, CreateBucketInput, CreateBucketOutput, DeleteBucketInput, DeleteBucketOutput,
     GetBucketLocationInput, GetBucketLocationOutput, GetBucketVersioningInput,
     GetBucketVersioningOutput, HeadBucketInput, HeadBucketOutput, ListBucketsInput,
     ListBucketsOutput,
 };
-use s3s::{S3Request, S3Response, S3Result};
+use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
-use super::Server;
 use super::list::owner;
 use super::request::timestamp;
+use super::{Server, access};
+use crate::auth::access::{may_change_bucket, may_read_bucket};
 use crate::objects::buckets::{self, Bucket};
 use crate::objects::rows::require_bucket;
+use crate::objects::{ObjectError, quotas};
 
 pub(super) async fn create(
     server: &Server,
     request: S3Request<CreateBucketInput>,
 ) -> S3Result<S3Response<CreateBucketOutput>> {
+    let caller = access::caller(&request)?;
     let name = request.input.bucket;
     let location = format!("/{name}");
-    let bucket = Bucket {
-        name,
-        visibility: "private".to_owned(),
-        ..Bucket::default()
+    let uid = caller.uid().unwrap_or_default().to_owned();
+    let bucket = Bucket::private(name, &caller, &server.settings.cluster);
+    let create = move |db: &Connection| {
+        if let Some(there) = buckets::get(db, &bucket.name)? {
+            return Ok(Some(there));
+        }
+        quotas::check_buckets(db, &uid)?;
+        buckets::create(db, &bucket)?;
+        Ok::<_, ObjectError>(None)
     };
-    server
-        .store
-        .write(move |db| buckets::create(db, &bucket))
-        .await?;
+    match server.store.write(create).await? {
+        None => (),
+        Some(there) if may_change_bucket(&caller, &there) => {
+            return Err(ObjectError::BucketExists(there.name).into());
+        }
+        Some(_) => {
+            let text = "the name is taken; choose another one";
+            return Err(S3Error::with_message(
+                S3ErrorCode::BucketAlreadyExists,
+                text,
+            ));
+        }
+    }
     Ok(S3Response::new(CreateBucketOutput {
         location: Some(location),
     }))
@@ -60,13 +78,14 @@ pub(super) async fn list(
     server: &Server,
     request: S3Request<ListBucketsInput>,
 ) -> S3Result<S3Response<ListBucketsOutput>> {
+    let caller = access::caller(&request)?;
     let prefix = request.input.prefix.unwrap_or_default();
-    let all = server.store.read(buckets::times).await?;
+    let all = server.store.read(buckets::list_with_times).await?;
     let shown = all
         .into_iter()
-        .filter(|(name, _)| name.starts_with(&prefix))
-        .map(|(name, created)| dto::Bucket {
-            name: Some(name),
+        .filter(|(bucket, _)| bucket.name.starts_with(&prefix) && may_read_bucket(&caller, bucket))
+        .map(|(bucket, created)| dto::Bucket {
+            name: Some(bucket.name),
             creation_date: Some(timestamp(created)),
             ..dto::Bucket::default()
         });

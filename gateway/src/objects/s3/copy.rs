@@ -8,10 +8,10 @@ use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
 use super::Server;
 use super::get::refuse_versions;
-use super::request::{self, Caller, Kept, kept, timestamp};
-use crate::objects::ObjectError;
+use super::request::{self, Kept, kept, timestamp};
 use crate::objects::conditions::{Conditions, Verdict};
 use crate::objects::rows::{self, NewObject};
+use crate::objects::{ObjectError, quotas};
 
 /// The conditions on a copy's source, out of an input.
 macro_rules! source_conditions {
@@ -36,7 +36,7 @@ pub(super) async fn copy(
     server: &Server,
     request: S3Request<CopyObjectInput>,
 ) -> S3Result<S3Response<CopyObjectOutput>> {
-    let caller = Caller::of(&request);
+    let actor = request::actor(&request);
     let mut input = request.input;
     let (from_bucket, from_key) = source(&input.copy_source)?;
     let conditions = source_conditions!(input);
@@ -68,6 +68,7 @@ pub(super) async fn copy(
         .publish(move |db, queue| {
             let from = rows::get(db, &from_bucket, &from_key)?;
             judge(&conditions, &from)?;
+            quotas::check_object(db, &bucket, &key, from.size)?;
             let (content_type, metadata) = match replacement {
                 Some((content_type, mut metadata)) => {
                     // The bytes are the same, and so are their checksums.
@@ -87,12 +88,12 @@ pub(super) async fn copy(
                 content_type,
                 metadata,
                 event: "s3:ObjectCreated:Copy",
-                principal: caller.principal,
-                source_ip: caller.source_ip,
-                user_agent: caller.user_agent,
+                principal: actor.principal,
+                source_ip: actor.source_ip,
+                user_agent: actor.user_agent,
             };
-            let jobs = rows::put_object(db, queue, &object, from.blob)?;
-            Ok((object.etag, None, jobs))
+            let effects = rows::put_object(db, queue, &object, from.blob)?;
+            Ok((object.etag, None, effects))
         })
         .await?;
     let result = CopyObjectResult {

@@ -9,6 +9,9 @@ use crate::objects::{ObjectError, chunks};
 /// What clients of `MinIO` know a full disk as.
 const STORAGE_FULL: &str = "XMinioStorageFull";
 
+/// A user's quota; S3 itself has none and so no word for it.
+const QUOTA_EXCEEDED: &str = "QuotaExceeded";
+
 impl From<ObjectError> for S3Error {
     fn from(error: ObjectError) -> Self {
         let code = match &error {
@@ -31,7 +34,12 @@ impl From<ObjectError> for S3Error {
             ObjectError::Receive(text) => of_stream(text),
             ObjectError::Digest { .. } => S3ErrorCode::BadDigest,
             ObjectError::Length { .. } => S3ErrorCode::IncompleteBody,
-            ObjectError::StorageFull { .. } => S3ErrorCode::Custom(STORAGE_FULL.into()),
+            ObjectError::BucketQuota { .. } | ObjectError::StorageQuota { .. } => {
+                S3ErrorCode::Custom(QUOTA_EXCEEDED.into())
+            }
+            ObjectError::StorageFull { .. } | ObjectError::DiskFull => {
+                S3ErrorCode::Custom(STORAGE_FULL.into())
+            }
             ObjectError::Stopping => S3ErrorCode::ServiceUnavailable,
             ObjectError::File { .. } | ObjectError::Store(_) => S3ErrorCode::InternalError,
         };
@@ -44,6 +52,7 @@ impl From<ObjectError> for S3Error {
             S3ErrorCode::Custom(name) if &**name == STORAGE_FULL => {
                 Some(StatusCode::INSUFFICIENT_STORAGE)
             }
+            S3ErrorCode::Custom(name) if &**name == QUOTA_EXCEEDED => Some(StatusCode::FORBIDDEN),
             S3ErrorCode::Custom(_) => Some(StatusCode::BAD_REQUEST),
             _ => None,
         };

@@ -14,12 +14,12 @@ use uuid::Uuid;
 use super::Server;
 use super::copy::{judge, source, source_conditions};
 use super::put::{receive, refuse_encryption};
-use super::request::{self, Caller, Kept, kept, timestamp};
+use super::request::{self, Kept, kept, timestamp};
 use crate::objects::blobs::{Content, Expected, no_trailer};
 use crate::objects::conditions::Conditions;
 use crate::objects::rows::{self, NewObject};
 use crate::objects::uploads::{self, MAX_PARTS, Part, Upload};
-use crate::objects::{NewBlob, ObjectError};
+use crate::objects::{Effects, NewBlob, ObjectError, quotas};
 
 pub(super) async fn create(
     server: &Server,
@@ -192,9 +192,10 @@ async fn add_part(
         .publish(move |db, _| {
             let blob = blob;
             uploads::get(db, &id, &bucket, &key)?;
+            quotas::check_part(db, &bucket, blob.size)?;
             blob.insert(db)?;
             uploads::put_part(db, &id, &part)?;
-            Ok(((), Some(blob), Vec::new()))
+            Ok(((), Some(blob), Effects::default()))
         })
         .await
 }
@@ -213,7 +214,7 @@ pub(super) async fn complete(
     server: &Server,
     request: S3Request<CompleteMultipartUploadInput>,
 ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
-    let caller = Caller::of(&request);
+    let actor = request::actor(&request);
     let input = request.input;
     let conditions = Conditions {
         if_match: request::tag(input.if_match),
@@ -250,6 +251,8 @@ pub(super) async fn complete(
                     found: done.size,
                 });
             }
+            let target = &done.upload;
+            quotas::check_object(db, &target.bucket, &target.key, done.size)?;
             let object = NewObject {
                 bucket: done.upload.bucket,
                 key: done.upload.key,
@@ -257,12 +260,12 @@ pub(super) async fn complete(
                 content_type: done.upload.content_type,
                 metadata: done.upload.metadata,
                 event: "s3:ObjectCreated:CompleteMultipartUpload",
-                principal: caller.principal,
-                source_ip: caller.source_ip,
-                user_agent: caller.user_agent,
+                principal: actor.principal,
+                source_ip: actor.source_ip,
+                user_agent: actor.user_agent,
             };
-            let jobs = rows::put_object(db, queue, &object, done.blob)?;
-            Ok((object.etag, None, jobs))
+            let effects = rows::put_object(db, queue, &object, done.blob)?;
+            Ok((object.etag, None, effects))
         })
         .await?;
     Ok(S3Response::new(CompleteMultipartUploadOutput {

@@ -10,11 +10,13 @@ use s3s::dto::{
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
 use super::Server;
-use super::request::{self, Caller, Kept, kept};
+use super::get::refuse_versions;
+use super::request::{self, Kept, kept};
 use crate::objects::blobs::{Expected, INLINE, Received, Trailer};
 use crate::objects::conditions::Conditions;
 use crate::objects::rows::{self, NewObject};
-use crate::objects::{ObjectError, keys};
+use crate::objects::{Effects, ObjectError, keys, quotas};
+use crate::queue::Queue;
 
 /// Keys that one request deletes at most.
 const DELETES: usize = 1000;
@@ -27,7 +29,7 @@ pub(super) async fn put(
     mut request: S3Request<PutObjectInput>,
     event: &'static str,
 ) -> S3Result<S3Response<PutObjectOutput>> {
-    let caller = Caller::of(&request);
+    let actor = request::actor(&request);
     let trailer = request::trailer(&mut request);
     let (md5, length) = (
         request.input.content_md5.take(),
@@ -59,9 +61,9 @@ pub(super) async fn put(
         content_type,
         metadata,
         event,
-        principal: caller.principal,
-        source_ip: caller.source_ip,
-        user_agent: caller.user_agent,
+        principal: actor.principal,
+        source_ip: actor.source_ip,
+        user_agent: actor.user_agent,
     };
     remember(&mut object.metadata, &checksums);
     let etag = object.etag.clone();
@@ -73,9 +75,10 @@ pub(super) async fn put(
                 let there = rows::find(db, &object.bucket, &object.key)?;
                 conditions.check(there.as_ref(), &object.bucket, &object.key)?;
             }
+            quotas::check_object(db, &object.bucket, &object.key, blob.size)?;
             blob.insert(db)?;
-            let jobs = rows::put_object(db, queue, &object, blob.id)?;
-            Ok(((), Some(blob), jobs))
+            let effects = rows::put_object(db, queue, &object, blob.id)?;
+            Ok(((), Some(blob), effects))
         })
         .await?;
     let mut output = PutObjectOutput {
@@ -150,8 +153,10 @@ async fn early_refusals(
         return Ok(());
     }
     let (bucket, key, conditions) = (bucket.to_owned(), key.to_owned(), conditions.clone());
+    let length = expected.length.unwrap_or(0);
     let check = move |db: &rusqlite::Connection| {
         rows::require_bucket(db, &bucket)?;
+        quotas::check_object(db, &bucket, &key, length)?;
         if conditions.is_empty() {
             Ok(())
         } else {
@@ -174,24 +179,28 @@ pub(super) async fn delete(
     server: &Server,
     request: S3Request<DeleteObjectInput>,
 ) -> S3Result<S3Response<DeleteObjectOutput>> {
+    let actor = request::actor(&request);
     let DeleteObjectInput {
         bucket,
         key,
         if_match,
+        version_id,
         ..
     } = request.input;
+    refuse_versions(version_id.as_deref())?;
     let conditions = Conditions {
         if_match: request::tag(if_match),
         ..Conditions::default()
     };
-    let delete = move |db: &rusqlite::Connection| {
+    let delete = move |db: &rusqlite::Connection, queue: &Queue| {
         rows::require_bucket(db, &bucket)?;
         if !conditions.is_empty() {
             conditions.check(rows::find(db, &bucket, &key)?.as_ref(), &bucket, &key)?;
         }
-        rows::delete(db, &bucket, &key)
+        let effects = rows::delete(db, queue, &bucket, &key, &actor)?;
+        Ok(((), None, effects))
     };
-    server.store.write(delete).await?;
+    server.publish(delete).await?;
     Ok(S3Response::new(DeleteObjectOutput::default()))
 }
 
@@ -199,6 +208,7 @@ pub(super) async fn delete_all(
     server: &Server,
     request: S3Request<DeleteObjectsInput>,
 ) -> S3Result<S3Response<DeleteObjectsOutput>> {
+    let actor = request::actor(&request);
     let DeleteObjectsInput { bucket, delete, .. } = request.input;
     let keys: Vec<String> = delete
         .objects
@@ -213,13 +223,15 @@ pub(super) async fn delete_all(
         return Err(S3Error::with_message(S3ErrorCode::MalformedXML, text));
     }
     let named = keys.clone();
-    let delete_all = move |db: &rusqlite::Connection| {
+    let delete_all = move |db: &rusqlite::Connection, queue: &Queue| {
         rows::require_bucket(db, &bucket)?;
-        named
-            .iter()
-            .try_for_each(|key| rows::delete(db, &bucket, key).map(drop))
+        let mut effects = Effects::default();
+        for key in &named {
+            effects.add(rows::delete(db, queue, &bucket, key, &actor)?);
+        }
+        Ok(((), None, effects))
     };
-    server.store.write::<_, ObjectError>(delete_all).await?;
+    server.publish(delete_all).await?;
     let mut output = DeleteObjectsOutput::default();
     if delete.quiet != Some(true) {
         let deleted = |key| DeletedObject {

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use s3s::dto::{ETag, ETagCondition, Metadata, TimestampFormat};
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, dto};
 
+use crate::objects::Actor;
 use crate::objects::blobs::{CHECKSUMS, Expected, Trailer, no_trailer};
 use crate::objects::conditions::Tag;
 use crate::objects::rows::KEPT_HEADERS;
@@ -24,31 +25,22 @@ pub(super) const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
 const MAX_USER_METADATA: usize = 2 * 1024;
 
 /// Who sent a request, and from where.
-#[derive(Debug, Clone)]
-pub(super) struct Caller {
-    pub(super) principal: String,
-    pub(super) source_ip: String,
-    pub(super) user_agent: String,
-}
-
-impl Caller {
-    pub(super) fn of<T>(request: &S3Request<T>) -> Self {
-        let address = request.extensions.get::<ConnectInfo<SocketAddr>>();
-        let agent = request
-            .headers
-            .get(USER_AGENT)
-            .and_then(|agent| agent.to_str().ok());
-        Self {
-            principal: request
-                .credentials
-                .as_ref()
-                .map(|caller| caller.access_key.clone())
-                .unwrap_or_default(),
-            source_ip: address
-                .map(|address| address.0.ip().to_canonical().to_string())
-                .unwrap_or_default(),
-            user_agent: agent.unwrap_or_default().to_owned(),
-        }
+pub(super) fn actor<T>(request: &S3Request<T>) -> Actor {
+    let address = request.extensions.get::<ConnectInfo<SocketAddr>>();
+    let agent = request
+        .headers
+        .get(USER_AGENT)
+        .and_then(|agent| agent.to_str().ok());
+    Actor {
+        principal: request
+            .credentials
+            .as_ref()
+            .map(|caller| caller.access_key.clone())
+            .unwrap_or_default(),
+        source_ip: address
+            .map(|address| address.0.ip().to_canonical().to_string())
+            .unwrap_or_default(),
+        user_agent: agent.unwrap_or_default().to_owned(),
     }
 }
 

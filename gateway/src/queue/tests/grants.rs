@@ -77,7 +77,7 @@ async fn folders_trigger_nothing_and_nested_folders_trigger_every_service() {
         .store
         .write(|db| {
             db.execute(
-                "INSERT INTO triggers VALUES ('outer', 'in/deep/', 'inner')",
+                "INSERT INTO triggers (bucket, prefix, service) VALUES ('outer', 'in/deep/', 'inner')",
                 [],
             )?;
             Ok::<_, crate::store::StoreError>(())

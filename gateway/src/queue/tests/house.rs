@@ -114,7 +114,10 @@ impl House {
                      VALUES (?1, 1, sealed('service/' || ?1, ?2), 0, 0)",
                     params![name, definition],
                 )?;
-                db.execute("INSERT INTO triggers VALUES (?1, 'in/', ?1)", params![name])?;
+                db.execute(
+                    "INSERT INTO triggers (bucket, prefix, service) VALUES (?1, 'in/', ?1)",
+                    params![name],
+                )?;
                 drop(objects::buckets::create(
                     db,
                     &objects::Bucket {
@@ -163,7 +166,7 @@ impl House {
             .store
             .write(move |db| {
                 blob.insert(db)?;
-                let jobs = objects::put_object(db, &queue, &object, blob.id)?;
+                let jobs = objects::put_object(db, &queue, &object, blob.id)?.jobs;
                 Ok::<_, ObjectError>((blob, jobs))
             })
             .await?;
