@@ -8,14 +8,17 @@ mod cold;
 mod flash;
 mod floors;
 mod idle;
+mod listing;
 mod machine;
 mod rate;
 mod report;
 mod runc;
 mod samples;
+mod services;
 mod sizes;
 mod stage;
 mod tax;
+mod transfer;
 mod warm;
 
 use std::path::PathBuf;
@@ -55,6 +58,9 @@ const MEASUREMENTS: &[(&str, Measurement)] = &[
     ("tax", |stage| Box::pin(tax::measure(stage))),
     ("rate", |stage| Box::pin(rate::measure(stage))),
     ("flash", |stage| Box::pin(flash::measure(stage))),
+    ("services", |stage| Box::pin(services::measure(stage))),
+    ("listing", |stage| Box::pin(listing::measure(stage))),
+    ("transfer", |stage| Box::pin(transfer::measure(stage))),
 ];
 
 fn main() -> ExitCode {
