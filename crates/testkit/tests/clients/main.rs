@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod command_line;
+mod definitions;
 mod oscar_python;
 mod rclone;
 mod s3;
