@@ -44,8 +44,8 @@ impl Agent {
         let capacity = node::capacity(config.cpus, config.memory);
         let data = config.data.clone();
         let home = blocking(move || Home::open(&data)).await??;
-        let link =
-            Link::new(&gateway, join_token).context("cannot set up the client of the gateway")?;
+        let link = Link::new(&gateway, join_token, &config.trust()?)
+            .context("cannot set up the client of the gateway")?;
         let settings = RuntimeSettings {
             docker: config.docker.clone(),
             data: home.data().to_owned(),

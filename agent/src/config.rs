@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use spillway_model::quantity::{Cpu, Memory};
+use spillway_trust::{Fingerprint, Trust};
 
 /// Where the agent keeps its state unless told otherwise.
 pub const DEFAULT_DATA: &str = "/var/lib/spillway/agent";
@@ -22,6 +23,21 @@ pub struct Config {
     /// Address of the gateway, such as `http://10.0.0.1:8080`.
     #[arg(long, env = "SPILLWAY_GATEWAY", value_name = "URL")]
     pub gateway: String,
+    /// Fingerprint of the gateway's key, as the gateway prints it at its start; for an https address whose certificate
+    /// nobody vouches for.
+    #[arg(
+        long,
+        env = "SPILLWAY_GATEWAY_FINGERPRINT",
+        value_name = "SHA256",
+        conflicts_with = "gateway_ca"
+    )]
+    pub gateway_fingerprint: Option<Fingerprint>,
+    /// PEM file with the authorities that may vouch for the gateway [default: the system's].
+    #[arg(long, env = "SPILLWAY_GATEWAY_CA", value_name = "FILE")]
+    pub gateway_ca: Option<PathBuf>,
+    /// Whom to trust, for a gateway in the same process.
+    #[arg(skip)]
+    pub gateway_trust: Option<Trust>,
     /// The gateway's join token (`join_token` in its credentials.json).
     #[arg(
         long,
@@ -70,6 +86,9 @@ impl Default for Config {
         Self {
             data: PathBuf::from(DEFAULT_DATA),
             gateway: String::new(),
+            gateway_fingerprint: None,
+            gateway_ca: None,
+            gateway_trust: None,
             join_token: None,
             join_token_file: None,
             node: None,
@@ -123,6 +142,10 @@ pub enum ConfigError {
     #[error("{0:?} is no address of a gateway; expected one such as http://10.0.0.1:8080")]
     Gateway(String),
     #[error(
+        "{0} does not speak TLS, so there is no key to compare; write https:// in front, or leave --gateway-fingerprint and --gateway-ca out"
+    )]
+    NoTls(String),
+    #[error(
         "the join token is missing; give --join-token or --join-token-file (it is `join_token` in the gateway's credentials.json)"
     )]
     NoJoinToken,
@@ -151,6 +174,26 @@ impl Config {
             return Err(wrong());
         }
         Ok(url.as_str().trim_end_matches('/').to_owned())
+    }
+
+    /// Whose certificate the agent accepts as the gateway's.
+    pub(crate) fn trust(&self) -> Result<Trust, ConfigError> {
+        let trust = match (
+            &self.gateway_trust,
+            self.gateway_fingerprint,
+            &self.gateway_ca,
+        ) {
+            (Some(trust), _, _) => trust.clone(),
+            (None, Some(key), _) => Trust::Key(key),
+            (None, None, Some(file)) => Trust::Authority(file.clone()),
+            (None, None, None) => return Ok(Trust::System),
+        };
+        if self.gateway.starts_with("https:") {
+            Ok(trust)
+        } else {
+            // Whoever wants the gateway's key compared must not get a connection without one.
+            Err(ConfigError::NoTls(self.gateway.clone()))
+        }
     }
 
     /// The join token, read from its file when it is in one.
@@ -287,6 +330,19 @@ mod tests {
                 "for {text:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_key_to_compare_needs_tls() {
+        let digits = "00".repeat(32);
+        let config = |gateway: &str| Config {
+            gateway: gateway.to_owned(),
+            gateway_fingerprint: Some(digits.parse().unwrap()),
+            ..Config::default()
+        };
+        assert!(matches!(config("https://gw").trust(), Ok(Trust::Key(_))));
+        let error = config("http://gw").trust().unwrap_err().to_string();
+        assert!(error.starts_with("http://gw does not speak TLS"), "{error}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use spillway_model::wire::link::{Join, Joined, PREFIX};
+use spillway_trust::Trust;
 use tokio::sync::watch;
 
 pub(crate) use patience::{Patience, causes, persist};
@@ -109,8 +110,8 @@ impl LinkError {
 }
 
 impl Link {
-    /// A link to the gateway at `base`, an address without a slash at its end.
-    pub(crate) fn new(base: &str, join_token: Secret) -> Result<Self, reqwest::Error> {
+    /// A link to the gateway at `base`, an address without a slash at its end, whose certificate `trust` accepts.
+    pub(crate) fn new(base: &str, join_token: Secret, trust: &Trust) -> anyhow::Result<Self> {
         let http = Client::builder()
             .user_agent(concat!("spillway-agent/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT)
@@ -119,8 +120,8 @@ impl Link {
             // A little longer than the poll is held back, so that the connections of a quiet node stay.
             .pool_idle_timeout(Duration::from_secs(90))
             .pool_max_idle_per_host(8)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()?;
+            .redirect(reqwest::redirect::Policy::none());
+        let http = trust.apply(http)?.build()?;
         let membership = Arc::new(watch::Sender::new(None));
         Ok(Self {
             http,

@@ -7,8 +7,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use spillway_trust::Fingerprint;
 
-use crate::commands::{apply, clusters, dead_letters, files, jobs, logs, services, up};
+use crate::commands::{apply, clusters, dead_letters, files, jobs, logs, registries, services, up};
 use crate::exit::EXIT_CODES;
 use crate::screen::Format;
 
@@ -27,6 +28,8 @@ Environment:
   SPILLWAY_CLUSTER     cluster to use, instead of the default
   SPILLWAY_ENDPOINT, SPILLWAY_USER, SPILLWAY_PASSWORD
                        cluster to use, without any file
+  SPILLWAY_FINGERPRINT, SPILLWAY_CA
+                       whose certificate to trust there
   NO_COLOR             no colours
 
 Exit codes are told by `spillway help exit-codes`.";
@@ -84,6 +87,25 @@ pub(crate) struct Shared {
         value_name = "PASSWORD"
     )]
     pub(crate) password: Option<String>,
+    /// Fingerprint of the key to trust, as the gateway prints it at its start; for --endpoint and `config add`
+    #[arg(
+        long,
+        global = true,
+        env = "SPILLWAY_FINGERPRINT",
+        hide_env = true,
+        value_name = "SHA256",
+        conflicts_with = "ca"
+    )]
+    pub(crate) fingerprint: Option<Fingerprint>,
+    /// PEM file with the authorities to trust instead of the system's; for --endpoint and `config add`
+    #[arg(
+        long,
+        global = true,
+        env = "SPILLWAY_CA",
+        hide_env = true,
+        value_name = "FILE"
+    )]
+    pub(crate) ca: Option<PathBuf>,
     /// File with the clusters [default: ~/.oscar-cli/config.yaml]
     #[arg(
         long,
@@ -131,6 +153,11 @@ pub(crate) enum Command {
     /// Nodes, jobs by state, and images on their way
     #[command(after_help = "Examples:\n  spillway status\n  spillway status --output json")]
     Status,
+    /// Logins of image registries that services may use
+    ///
+    /// A service names them in `image_pull_secrets`; nodes use the one whose server is its image's.
+    #[command(after_help = registries::EXAMPLES)]
+    Registries(registries::Registries),
     /// The clusters you know, kept where OSCAR's client keeps them
     #[command(after_help = clusters::EXAMPLES)]
     Config(clusters::Config),

@@ -4,15 +4,23 @@ mod buckets;
 mod error;
 mod http;
 mod jobs;
+mod registries;
 mod services;
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use spillway_storage::{S3Settings, S3Storage};
+use spillway_trust::Trust;
 
 pub(crate) use error::{ClientError, Refusal};
 pub(crate) use http::{Access, Client, PLAIN, PREFETCH};
 pub(crate) use jobs::JobFilter;
+pub(crate) use registries::Login;
+
+/// Time to reach the object store.
+const STORE_CONNECT: Duration = Duration::from_secs(10);
 
 /// Answer of `GET /system/config`, as far as it is used here.
 #[derive(Debug, Clone, Deserialize)]
@@ -66,12 +74,21 @@ impl Client {
             .get_json("the cluster's object store", "/system/config")
             .await?;
         let access = config.minio_provider;
-        Ok(S3Storage::new(S3Settings {
+        let secured = access.endpoint.starts_with("https://");
+        let settings = S3Settings {
             endpoint: access.endpoint,
             region: access.region,
             access_key: access.access_key,
             secret_key: access.secret_key,
             verify: access.verify,
-        })?)
+        };
+        Ok(match self.trust() {
+            // Both ports show the same key.
+            trust @ (Trust::Key(_) | Trust::Authority(_)) if secured => {
+                let client = reqwest::Client::builder().connect_timeout(STORE_CONNECT);
+                S3Storage::with_client(settings, trust.apply(client)?.build()?)?
+            }
+            _ => S3Storage::new(settings)?,
+        })
     }
 }

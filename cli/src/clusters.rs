@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use spillway_trust::{NoFingerprint, Trust};
 
 pub(crate) use file::ClustersFile;
 
@@ -33,6 +34,12 @@ pub(crate) struct Cluster {
     pub(crate) oidc_refresh_token: String,
     /// Verify the endpoint's certificate.
     pub(crate) ssl_verify: bool,
+    /// Of the endpoint's key, when that is what is trusted; an extension of ours.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) fingerprint: String,
+    /// File with the authorities that may vouch for the endpoint; an extension of ours.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) ca: String,
     /// Default for services that name none.
     pub(crate) memory: String,
     /// Default for services that name none.
@@ -58,9 +65,26 @@ impl Default for Cluster {
             oidc_account_name: String::new(),
             oidc_refresh_token: String::new(),
             ssl_verify: true,
+            fingerprint: String::new(),
+            ca: String::new(),
             memory: "256Mi".into(),
             log_level: "INFO".into(),
         }
+    }
+}
+
+impl Cluster {
+    /// Whose certificate is accepted as the cluster's.
+    pub(crate) fn trust(&self) -> Result<Trust, NoFingerprint> {
+        Ok(if !self.fingerprint.is_empty() {
+            Trust::Key(self.fingerprint.parse()?)
+        } else if !self.ca.is_empty() {
+            Trust::Authority(self.ca.clone().into())
+        } else if self.ssl_verify {
+            Trust::System
+        } else {
+            Trust::Anybody
+        })
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod dead_letters;
 pub(crate) mod files;
 pub(crate) mod jobs;
 pub(crate) mod logs;
+pub(crate) mod registries;
 pub(crate) mod services;
 mod status;
 pub(crate) mod up;
@@ -57,7 +58,8 @@ async fn dispatch(context: &Context<'_>, command: &Command) -> anyhow::Result<()
         Command::DeadLetters(letters) => dead_letters::run(context, letters).await,
         Command::Up(up) => Box::pin(up::run(context, up)).await,
         Command::Status => status::run(context).await,
-        Command::Config(config) => clusters::run(context, config),
+        Command::Registries(registries) => registries::run(context, registries).await,
+        Command::Config(config) => clusters::run(context, config).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             generate(*shell, &mut crate::command(), "spillway", &mut script);
@@ -65,6 +67,23 @@ async fn dispatch(context: &Context<'_>, command: &Command) -> anyhow::Result<()
         }
         Command::Version { server } => version::run(context, *server).await,
         Command::ExitCodes => Ok(context.screen.text(&format!("{EXIT_CODES}\n"))?),
+    }
+}
+
+impl Shared {
+    /// The fingerprint that was given, as the configuration writes it; empty for none.
+    pub(crate) fn fingerprint(&self) -> String {
+        let given = self.fingerprint.as_ref();
+        given.map(ToString::to_string).unwrap_or_default()
+    }
+
+    /// The file of authorities that was given, independent of the folder we are in; empty for none.
+    pub(crate) fn ca(&self) -> String {
+        let path = self.ca.as_ref().map(|path| {
+            let whole = std::path::absolute(path);
+            whole.unwrap_or_else(|_| path.clone()).display().to_string()
+        });
+        path.unwrap_or_default()
     }
 }
 
@@ -112,6 +131,8 @@ impl Context<'_> {
             endpoint: endpoint.to_owned(),
             auth_user: self.shared.user.clone().unwrap_or_default(),
             auth_password: self.shared.password.clone().unwrap_or_default(),
+            fingerprint: self.shared.fingerprint(),
+            ca: self.shared.ca(),
             ..Cluster::default()
         };
         Ok(Access {

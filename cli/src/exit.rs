@@ -25,7 +25,7 @@ pub const EXIT_CODES: &str = "  0    all went well
   2    the command line, the configuration or the file given is wrong
   3    there is no such service, job, bucket, object or cluster
   4    the cluster refused the user name, password or keys
-  5    the cluster (or its object store) cannot be reached
+  5    the cluster (or its object store) cannot be reached, or its certificate is not trusted
   6    a job that was waited for failed
   130  interrupted with Ctrl-C";
 
@@ -114,6 +114,8 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if let Some(error) = cause.downcast_ref::<ClientError>() {
         return Some(match error {
             ClientError::Connect { .. }
+            | ClientError::AnotherKey { .. }
+            | ClientError::Untrusted { .. }
             | ClientError::TimedOut { .. }
             | ClientError::Broken { .. } => UNREACHABLE,
             ClientError::Refused { refusal, .. } => match refusal {
@@ -121,7 +123,7 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
                 Refusal::Denied => DENIED,
                 Refusal::Other(_) => FAILED,
             },
-            ClientError::Endpoint { .. } => USAGE,
+            ClientError::Endpoint { .. } | ClientError::Trust(_) => USAGE,
             ClientError::Answer { .. } => FAILED,
         });
     }

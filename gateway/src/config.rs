@@ -7,6 +7,7 @@ mod oidc;
 mod quotas;
 mod secret;
 mod settings;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ pub use oidc::{Oidc, OidcConfig};
 pub use quotas::{QuotaConfig, Size};
 pub use secret::Secret;
 pub use settings::{DEFAULT_DATA, Limits, Settings};
+pub use tls::{TlsMode, TlsSettings};
 
 /// Largest settings file, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -41,9 +43,26 @@ pub struct Config {
     /// Address of the object store [default: 0.0.0.0:9000]
     #[arg(long, env = "SPILLWAY_S3_LISTEN", value_name = "ADDRESS")]
     pub s3_listen: Option<SocketAddr>,
-    /// URL under which clients reach the object store [default: http://<this host>:<its port>]
+    /// URL under which clients reach the object store [default: this host and its port]
     #[arg(long, env = "SPILLWAY_S3_URL", value_name = "URL")]
     pub s3_url: Option<String>,
+    /// Whether both ports speak TLS with a certificate of our own making; off unless --tls-cert is given [default: off]
+    #[arg(long, env = "SPILLWAY_TLS", value_name = "MODE")]
+    pub tls: Option<TlsMode>,
+    /// Certificate for both ports, PEM; read again when it changes
+    #[arg(long, env = "SPILLWAY_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key, PEM
+    #[arg(long, env = "SPILLWAY_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// More names and addresses for the certificate of our own making, with commas between them
+    #[arg(
+        long,
+        env = "SPILLWAY_TLS_NAME",
+        value_delimiter = ',',
+        value_name = "NAMES"
+    )]
+    pub tls_name: Option<Vec<String>>,
     /// Region that the object store names to clients [default: us-east-1]
     #[arg(long, env = "MINIO_REGION", value_name = "REGION")]
     pub region: Option<String>,
@@ -182,6 +201,10 @@ impl Config {
             listen: self.listen.or(other.listen),
             s3_listen: self.s3_listen.or(other.s3_listen),
             s3_url: self.s3_url.or(other.s3_url),
+            tls: self.tls.or(other.tls),
+            tls_cert: self.tls_cert.or(other.tls_cert),
+            tls_key: self.tls_key.or(other.tls_key),
+            tls_name: self.tls_name.or(other.tls_name),
             region: self.region.or(other.region),
             name: self.name.or(other.name),
             username: self.username.or(other.username),

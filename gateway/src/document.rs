@@ -19,7 +19,7 @@ use utoipa::openapi::{
 };
 
 use crate::routes::Operation;
-use crate::{api, report};
+use crate::{api, registries, report};
 use layers::Layers;
 
 /// What a reader should know before anything else. The agents' protocol is not documented: only agents of the same
@@ -36,6 +36,7 @@ pub(crate) fn document() -> OpenApi {
         (Layers::Known, api::system::operations()),
         (Layers::Service, api::invocations::operations()),
         (Layers::Administrator, report::reports::operations()),
+        (Layers::Administrator, registries::table::operations()),
     ];
     let mut paths: BTreeMap<String, PathItem> = BTreeMap::new();
     let mut schemas = types::written();

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use jiff::Timestamp;
 use spillway_model::service::{HIDDEN, MinioProvider};
+use spillway_trust::Fingerprint;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -19,20 +20,23 @@ use tracing::{info, warn};
 use crate::api;
 use crate::api::{App, Neighbours, Parts};
 use crate::auth::{Gatekeeper, Oidc, Users};
-use crate::config::{Config, DEFAULT_DATA, Settings};
+use crate::config::{Config, DEFAULT_DATA, Settings, TlsSettings};
 use crate::link::{self, Link};
 use crate::objects::Blobs;
 use crate::queue::Queue;
+use crate::registries::Registries;
 use crate::report;
-use crate::serve::{Lifetime, serve};
+use crate::serve::{Lifetime, Port, Served, serve};
 use crate::services::Services;
 use crate::store::{Store, StoreError};
+use crate::tls::{Names, Tls};
 
 /// A gateway that serves both its ports. Dropping it stops it without waiting for anything; use [`Gateway::stop`].
 #[derive(Debug)]
 pub struct Gateway {
     api_address: SocketAddr,
     s3_address: SocketAddr,
+    fingerprint: Option<watch::Receiver<Fingerprint>>,
     settings: Settings,
     store: Store,
     blobs: Blobs,
@@ -52,7 +56,8 @@ impl Gateway {
         let s3_url = settings
             .s3_url
             .clone()
-            .unwrap_or_else(|| public_url(s3_address));
+            .unwrap_or_else(|| public_url(&settings.tls, s3_address));
+        let tls = open_tls(&settings, &s3_url).await?;
 
         let database = settings.data.join("spillway.db");
         let store = tokio::task::spawn_blocking(move || Store::open(&database)).await??;
@@ -79,7 +84,7 @@ impl Gateway {
         };
         let built_in = MinioProvider {
             endpoint: s3_url.clone(),
-            verify: s3_url.starts_with("https://"),
+            verify: settings.tls.is_verifiable(&s3_url),
             access_key: HIDDEN.to_owned(),
             secret_key: HIDDEN.to_owned(),
             region: settings.region.clone(),
@@ -112,18 +117,10 @@ impl Gateway {
         let neighbours = neighbours(&settings, &queue)
             .await
             .context("reading the nodes")?;
-        let connections = settings.limits.connections;
-        let api = serve(
-            api_listener,
-            api::service(&app, neighbours),
-            connections,
-            lifetime.clone(),
-        );
-        lifetime.tasks.spawn(api);
-        lifetime
-            .tasks
-            .spawn(serve(s3_listener, s3, connections, lifetime.clone()));
-        addresses::write(&settings.data, api_address, s3_address)
+        let api = (api_listener, api::service(&app, neighbours));
+        let fingerprint = open_ports(&settings, tls, api, (s3_listener, s3), &lifetime)?;
+        let shown = fingerprint.as_ref().map(|shown| *shown.borrow());
+        addresses::write(&settings.data, api_address, s3_address, shown)
             .await
             .context("writing addresses.json")?;
         info!(
@@ -133,6 +130,7 @@ impl Gateway {
         Ok(Self {
             api_address,
             s3_address,
+            fingerprint,
             settings,
             store,
             blobs,
@@ -150,6 +148,11 @@ impl Gateway {
     /// Where the object store listens.
     pub fn s3_address(&self) -> SocketAddr {
         self.s3_address
+    }
+
+    /// The key that both ports show, now and later; none without TLS.
+    pub fn fingerprint(&self) -> Option<watch::Receiver<Fingerprint>> {
+        self.fingerprint.clone()
     }
 
     /// What agents show to join.
@@ -226,7 +229,7 @@ async fn neighbours(settings: &Settings, queue: &Queue) -> Result<Neighbours, St
     let link = Link::open(queue.clone(), settings.credentials.join_token.reveal()).await?;
     Ok(Neighbours {
         link: link::router(link),
-        report: report::router(queue.clone()),
+        report: report::router(queue.clone()).merge(Registries::new(queue.clone()).router()),
     })
 }
 
@@ -251,8 +254,62 @@ fn s3_service(
     })
 }
 
+/// Serves both ports. Returns the key they show, if they speak TLS.
+fn open_ports<A, S>(
+    settings: &Settings,
+    tls: Option<Tls>,
+    (api_listener, api): (TcpListener, A),
+    (s3_listener, s3): (TcpListener, S),
+    lifetime: &Lifetime,
+) -> anyhow::Result<Option<watch::Receiver<Fingerprint>>>
+where
+    A: Served<Future: Send>,
+    S: Served<Future: Send>,
+{
+    let server = tls.as_ref().map(Tls::server).transpose()?;
+    let port = |listener| Port {
+        listener,
+        connections: settings.limits.connections,
+        tls: server.clone(),
+    };
+    let tasks = &lifetime.tasks;
+    tasks.spawn(serve(port(api_listener), api, lifetime.clone()));
+    tasks.spawn(serve(port(s3_listener), s3, lifetime.clone()));
+    let Some(tls) = tls else {
+        return Ok(None);
+    };
+    let fingerprint = tls.fingerprint();
+    info!(fingerprint = %*fingerprint.borrow(), "both ports speak TLS; clients pin this key");
+    tasks.spawn(tls.keep_fresh(lifetime.stop.clone()));
+    Ok(Some(fingerprint))
+}
+
+/// The certificate to begin with, if any.
+async fn open_tls(settings: &Settings, s3_url: &str) -> anyhow::Result<Option<Tls>> {
+    let (tls, data) = (settings.tls.clone(), settings.data.clone());
+    let mut names = match &tls {
+        TlsSettings::SelfSigned { names } => names.clone(),
+        _ => Vec::new(),
+    };
+    names.extend([settings.listen, settings.s3_listen].map(|address| address.ip().to_string()));
+    names.extend(host_of(s3_url).map(str::to_owned));
+    let open = move || Tls::open(&tls, &data, Names::new(names));
+    tokio::task::spawn_blocking(open)
+        .await?
+        .context("setting TLS up")
+}
+
+/// The host in a URL, with the brackets of an IPv6 address.
+fn host_of(url: &str) -> Option<&str> {
+    let authority = url.split_once("://")?.1.split('/').next()?;
+    let port = authority
+        .rfind(':')
+        .filter(|colon| !authority[*colon..].contains(']'));
+    Some(&authority[..port.unwrap_or(authority.len())])
+}
+
 /// The URL under which others most likely reach a port of ours.
-fn public_url(address: SocketAddr) -> String {
+fn public_url(tls: &TlsSettings, address: SocketAddr) -> String {
     let ip = if address.ip().is_unspecified() {
         outgoing_address()
     } else {
@@ -263,7 +320,11 @@ fn public_url(address: SocketAddr) -> String {
     } else {
         ip
     };
-    format!("http://{host}:{}", address.port())
+    let scheme = match tls {
+        TlsSettings::Off => "http",
+        _ => "https",
+    };
+    format!("{scheme}://{host}:{}", address.port())
 }
 
 /// The address of the interface that leads outside, or `localhost` when none does. Connecting a UDP socket sends

@@ -27,11 +27,13 @@ mod link;
 pub mod objects;
 pub mod queue;
 mod quotas;
+mod registries;
 mod report;
 mod routes;
 mod serve;
 mod services;
 pub mod store;
+mod tls;
 mod vault;
 
 pub use config::{Config, Secret};

@@ -18,6 +18,7 @@ use crate::queue::{Queue, Which};
 use crate::store::{Store, StoreError};
 
 pub(crate) use places::Place;
+pub(crate) use rows::{pull_secrets, revise};
 
 /// Key, in the table of settings, of the JSON array of allowed image repositories.
 const ALLOWED_IMAGES: &str = "allowed_image_repositories";

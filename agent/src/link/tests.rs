@@ -18,7 +18,7 @@ async fn link(routes: Router) -> Link {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, routes).await });
-    Link::new(&base, Secret::from("join".to_owned())).unwrap()
+    Link::new(&base, Secret::from("join".to_owned()), &Trust::System).unwrap()
 }
 
 fn about() -> Join {

@@ -272,8 +272,9 @@ async fn create(
                 replaced = true;
             }
             (Err(error), _) if !pulled && error.is_not_found() => {
+                let logins = &plan.definition.registries;
                 core.images
-                    .pull(&core.engine, &core.tasks, &service.image)
+                    .pull(&core.engine, &core.tasks, &service.image, logins)
                     .await?;
                 pulled = true;
             }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use bollard::errors::Error as DockerError;
 use bollard::query_parameters::EventsOptionsBuilder;
-use bollard::{API_DEFAULT_VERSION, Docker};
+use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker};
 use futures::{Stream, StreamExt};
+use reqwest::header::HeaderValue;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -234,6 +235,23 @@ async fn drained<T>(stream: impl Stream<Item = T>) {
     while stream.next().await.is_some() {}
 }
 
+/// The engine reads a login in the alphabet of URLs and takes one that it cannot read for none, but the client
+/// writes it in the other alphabet: passwords with `?`, `>` or `~` would not arrive.
+fn url_safe(mut request: BollardRequest) -> BollardRequest {
+    let header = "X-Registry-Auth";
+    let written = request.headers().get(header);
+    if let Some(text) = written.and_then(|value| value.to_str().ok())
+        && let Ok(mut value) = text
+            .replace('+', "-")
+            .replace('/', "_")
+            .parse::<HeaderValue>()
+    {
+        value.set_sensitive(true);
+        request.headers_mut().insert(header, value);
+    }
+    request
+}
+
 async fn open(address: &str) -> Result<Docker, String> {
     let seconds = CALL.as_secs();
     let docker = if address.starts_with("tcp://") || address.starts_with("http://") {
@@ -242,6 +260,7 @@ async fn open(address: &str) -> Result<Docker, String> {
         Docker::connect_with_unix(address, seconds, API_DEFAULT_VERSION)
     };
     let docker = docker.map_err(|error| error.to_string())?;
+    let docker = docker.with_request_modifier(url_safe);
     match timeout(PING, docker.negotiate_version()).await {
         Ok(Ok(docker)) => Ok(docker),
         Ok(Err(error)) => Err(error.to_string()),

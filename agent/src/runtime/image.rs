@@ -1,6 +1,8 @@
 //! Images: pulled when missing, each once however many ask for it, with progress for whoever watches.
 
-use std::collections::{BTreeMap, HashMap};
+mod login;
+
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures::future::{BoxFuture, Shared};
 use futures::{FutureExt, StreamExt};
+use spillway_model::registry::RegistryLogin;
 use spillway_model::wire::link::{FailureReason, Pull};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
@@ -27,8 +30,15 @@ type Pulling = Shared<BoxFuture<'static, Result<(), PullError>>>;
 /// Pulls in progress.
 #[derive(Debug, Default)]
 pub(crate) struct Images {
-    pulling: Mutex<HashMap<String, Pulling>>,
-    progress: Mutex<BTreeMap<String, Layers>>,
+    pulling: Mutex<HashMap<Wanted, Pulling>>,
+    progress: Mutex<HashMap<Wanted, Layers>>,
+}
+
+/// What is pulled, and as whom: a service with the right login does not share the failure of one without.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Wanted {
+    image: String,
+    login: Option<RegistryLogin>,
 }
 
 /// Bytes arrived and bytes expected, by layer.
@@ -41,6 +51,23 @@ pub(crate) enum PullError {
     Missing { image: String, message: String },
     #[error("pulling image {image}: {message}")]
     Engine { image: String, message: String },
+}
+
+impl PullError {
+    /// Adds what its reader can do.
+    fn with_advice(self, wanted: &Wanted, logins: &[RegistryLogin]) -> Self {
+        match self {
+            Self::Missing { image, message } => {
+                let advice = login::advice(&image, wanted.login.as_ref(), logins, &message);
+                let message = match advice {
+                    Some(advice) => format!("{message}: {advice}"),
+                    None => message,
+                };
+                Self::Missing { image, message }
+            }
+            engine @ Self::Engine { .. } => engine,
+        }
+    }
 }
 
 impl From<PullError> for ClaimError {
@@ -72,20 +99,34 @@ impl Images {
         }
     }
 
-    /// Pulls an image, or waits for the pull of it that is going on. It goes on when the caller loses interest.
+    /// Pulls an image with the one of `logins` that its registry takes, or waits for the pull of it that is going on. It goes on when the caller loses interest.
     pub(crate) async fn pull(
         self: &Arc<Self>,
         engine: &Arc<EngineClient>,
         tasks: &TaskTracker,
         image: &str,
+        logins: &[RegistryLogin],
+    ) -> Result<(), PullError> {
+        let wanted = Wanted {
+            image: image.to_owned(),
+            login: login::of_image(image, logins).cloned(),
+        };
+        let pulled = self.share(engine, tasks, &wanted).await;
+        pulled.map_err(|error| error.with_advice(&wanted, logins))
+    }
+
+    async fn share(
+        self: &Arc<Self>,
+        engine: &Arc<EngineClient>,
+        tasks: &TaskTracker,
+        wanted: &Wanted,
     ) -> Result<(), PullError> {
         let pulling = {
             let mut all = self.pulling.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(pulling) = all.get(image) {
+            if let Some(pulling) = all.get(wanted) {
                 pulling.clone()
             } else {
-                let (images, engine, name) =
-                    (Arc::clone(self), Arc::clone(engine), image.to_owned());
+                let (images, engine, name) = (Arc::clone(self), Arc::clone(engine), wanted.clone());
                 let task = tasks.spawn(async move {
                     let result = images.pull_now(&engine, &name).await;
                     images
@@ -100,7 +141,7 @@ impl Images {
                         .remove(&name);
                     result
                 });
-                let name = image.to_owned();
+                let name = wanted.image.clone();
                 let pulling = async move {
                     task.await.unwrap_or_else(|error| {
                         Err(PullError::Engine {
@@ -110,7 +151,7 @@ impl Images {
                     })
                 };
                 let pulling = pulling.boxed().shared();
-                all.insert(image.to_owned(), pulling.clone());
+                all.insert(wanted.clone(), pulling.clone());
                 pulling
             }
         };
@@ -121,20 +162,24 @@ impl Images {
     pub(crate) fn pulls(&self) -> Vec<Pull> {
         let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let sum = |layers: &Layers, part: fn(&(u64, u64)) -> u64| layers.values().map(part).sum();
-        let pull = |(image, layers): (&String, &Layers)| Pull {
-            image: image.clone(),
+        let pull = |(wanted, layers): (&Wanted, &Layers)| Pull {
+            image: wanted.image.clone(),
             current_bytes: sum(layers, |layer| layer.0),
             total_bytes: sum(layers, |layer| layer.1),
         };
-        progress.iter().map(pull).collect()
+        let mut pulls: Vec<Pull> = progress.iter().map(pull).collect();
+        pulls.sort_by(|a, b| a.image.cmp(&b.image));
+        pulls
     }
 
-    async fn pull_now(&self, engine: &EngineClient, image: &str) -> Result<(), PullError> {
-        info!("pulling image {image}");
+    async fn pull_now(&self, engine: &EngineClient, wanted: &Wanted) -> Result<(), PullError> {
+        let image = wanted.image.as_str();
+        let login = wanted.login.as_ref().map(|login| login.name.as_str());
+        info!(login, "pulling image {image}");
         self.progress
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(image.to_owned(), Layers::new());
+            .insert(wanted.clone(), Layers::new());
         let mut options = CreateImageOptionsBuilder::new().from_image(image);
         if !has_tag(image) {
             // Without this the engine pulls every tag there is.
@@ -143,12 +188,12 @@ impl Images {
         let mut steps = std::pin::pin!(engine.docker().create_image(
             Some(options.build()),
             None,
-            None
+            wanted.login.as_ref().map(login::credentials),
         ));
         loop {
             match timeout(STALLED, steps.next()).await {
                 Ok(None) => break,
-                Ok(Some(Ok(step))) => self.note(image, &step),
+                Ok(Some(Ok(step))) => self.note(wanted, &step),
                 Ok(Some(Err(error))) => {
                     let error = EngineError::new("pulling", &error);
                     warn!(%error, "cannot pull image {image}");
@@ -173,7 +218,7 @@ impl Images {
         Ok(())
     }
 
-    fn note(&self, image: &str, step: &CreateImageInfo) {
+    fn note(&self, wanted: &Wanted, step: &CreateImageInfo) {
         let (Some(layer), Some(progress)) = (&step.id, &step.progress_detail) else {
             return;
         };
@@ -187,7 +232,7 @@ impl Images {
                 .unwrap_or(0)
         };
         let mut all = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(layers) = all.get_mut(image)
+        if let Some(layers) = all.get_mut(wanted)
             && (layers.len() < MAX_LAYERS || layers.contains_key(layer))
         {
             layers.insert(

@@ -3,12 +3,13 @@
 //! Woken by changes, and regularly besides, so a missed wake-up costs at most one period. It never looks at *what*
 //! woke it: it reads what is wanted and what is, and does the difference.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use spillway_model::registry::RegistryLogin;
 use spillway_model::wire::link::{ServiceDefinition, WantedService};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -226,17 +227,25 @@ async fn prefetch(core: &Arc<Core>, plans: &[(Arc<Plan>, &Wish)], memory: &mut M
     let wanted = plans
         .iter()
         .filter(|(_, wish)| wish.wanted.prefetch)
-        .map(|(plan, _)| &plan.definition.service.image);
-    let images: BTreeSet<&String> = wanted.collect();
-    memory.fetched.retain(|image, _| images.contains(image));
-    let due = |image: &&String| match memory.fetched.get(image.as_str()) {
+        .map(|(plan, _)| &plan.definition);
+    // Of several services with one image, one that brings logins.
+    let mut images: BTreeMap<&String, &[RegistryLogin]> = BTreeMap::new();
+    for definition in wanted {
+        let logins = images.entry(&definition.service.image).or_default();
+        if logins.is_empty() {
+            *logins = &definition.registries;
+        }
+    }
+    memory.fetched.retain(|image, _| images.contains_key(image));
+    let due = |(image, _): &(&String, &[RegistryLogin])| match memory.fetched.get(image.as_str()) {
         None => true,
         Some(None) => false,
         Some(Some(again)) => Instant::now() >= *again,
     };
-    let Some(image) = images.iter().copied().find(due).cloned() else {
+    let Some((image, logins)) = images.into_iter().find(due) else {
         return;
     };
+    let (image, logins) = (image.clone(), logins.to_vec());
     let (core, name) = (Arc::clone(core), image.clone());
     let tasks = core.tasks.clone();
     let task = tasks.spawn(async move {
@@ -245,7 +254,7 @@ async fn prefetch(core: &Arc<Core>, plans: &[(Arc<Plan>, &Wish)], memory: &mut M
             done = async {
                 match core.images.is_present(&core.engine, &name).await {
                     Ok(true) => true,
-                    Ok(false) => core.images.pull(&core.engine, &core.tasks, &name).await.is_ok(),
+                    Ok(false) => core.images.pull(&core.engine, &core.tasks, &name, &logins).await.is_ok(),
                     Err(_) => false,
                 }
             } => done,

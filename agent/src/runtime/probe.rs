@@ -150,6 +150,7 @@ async fn measure(core: &Arc<Core>, recipe: Recipe) -> Result<f64, ClaimError> {
         revision: 0,
         service,
         secrets: BTreeMap::new(),
+        registries: Vec::new(),
     };
     let plan = core.plan(&Arc::new(definition))?;
     if recipe == Recipe::Joined {

@@ -82,6 +82,14 @@ fn complain(site: &Site, error: &LinkError) {
                 "there is something at this address, but no gateway of ours: check --gateway; trying on"
             );
         }
+        LinkError::Away { source, .. } if spillway_trust::is_untrusted(source) => {
+            tracing::error!(
+                gateway,
+                error = causes(error),
+                "the gateway's certificate is not accepted: check --gateway-fingerprint, which the gateway prints at its \
+                 start, or --gateway-ca; trying on"
+            );
+        }
         error => tracing::warn!(
             gateway,
             error = causes(error),

@@ -128,6 +128,7 @@ impl Node {
             revision: self.revisions,
             service,
             secrets: BTreeMap::new(),
+            registries: Vec::new(),
         };
         let key = (definition.service.name.clone(), definition.revision);
         self.gateway

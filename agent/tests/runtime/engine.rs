@@ -284,6 +284,7 @@ pub(crate) fn service(
         revision: 1,
         service,
         secrets: BTreeMap::new(),
+        registries: Vec::new(),
     })
 }
 

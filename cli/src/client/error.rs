@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use spillway_trust::{AnotherKey, TrustError};
+
 /// A failed request. What stands in the text is the address without credentials.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
@@ -13,6 +15,26 @@ pub(crate) enum ClientError {
         "cannot connect to {url}: is the gateway running, and is the address right? Start one here with `spillway up`; see the address with `spillway config show`"
     )]
     Connect {
+        url: String,
+        #[source]
+        source: reqwest::Error,
+    },
+    #[error("the certificates to trust cannot be used")]
+    Trust(#[source] TrustError),
+    #[error(
+        "DO NOT GO ON BEFORE YOU KNOW WHY: {url} shows another key than the one you trust. It shows {}, you trust {}. \
+         Either the gateway got a new key, or somebody sits in between and would learn your password. Compare with what \
+         the gateway prints at its start (or addresses.json in its data folder); if it is the same as shown here, say so \
+         with `spillway config add ID --fingerprint {}`",
+        why.found, why.expected, why.found
+    )]
+    AnotherKey { url: String, why: AnotherKey },
+    #[error(
+        "nobody whom this machine trusts vouches for the certificate of {url}. Trust the gateway's own key: `spillway \
+         config add ID {url}` shows its fingerprint and asks, or pass the one that the gateway prints at its start with \
+         --fingerprint; an authority of your own is named with --ca FILE"
+    )]
+    Untrusted {
         url: String,
         #[source]
         source: reqwest::Error,

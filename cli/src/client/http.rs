@@ -7,6 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use spillway_trust::{Trust, another_key, is_untrusted};
 use tokio::time::Instant;
 
 use super::error::{ClientError, Refusal};
@@ -49,6 +50,7 @@ impl fmt::Debug for Access {
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
+    trust: Trust,
     access: Access,
     verbose: bool,
 }
@@ -71,12 +73,25 @@ impl Client {
             .user_agent(concat!("spillway/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT)
             // A followed log may be silent for hours; a gateway that has gone away is found out all the same.
-            .tcp_keepalive(Duration::from_secs(15))
-            .tls_danger_accept_invalid_certs(!access.cluster.ssl_verify)
+            .tcp_keepalive(Duration::from_secs(15));
+        let trust = access
+            .cluster
+            .trust()
+            .map_err(|error| bad(error.to_string()))?;
+        if matches!(trust, Trust::Key(_) | Trust::Authority(_)) && url.scheme() != "https" {
+            // Whoever wants the key compared must not get a connection without one.
+            return Err(bad(
+                "its certificate is to be checked, but http has none; write https://".into(),
+            ));
+        }
+        let http = trust
+            .apply(http)
+            .map_err(ClientError::Trust)?
             .build()
             .map_err(|error| bad(error.to_string()))?;
         Ok(Self {
             http,
+            trust,
             access,
             verbose,
         })
@@ -88,6 +103,11 @@ impl Client {
             "" => &self.access.cluster.endpoint,
             id => id,
         }
+    }
+
+    /// Whose certificate is accepted as the cluster's.
+    pub(crate) fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// What the configuration says about the cluster.
@@ -220,7 +240,14 @@ pub(super) fn failed(url: &Url, limit: Option<Duration>, source: reqwest::Error)
     let _ = shown.set_password(None);
     let _ = shown.set_username("");
     let url = shown.to_string();
-    if source.is_connect() {
+    if let Some(why) = another_key(&source) {
+        ClientError::AnotherKey { url, why }
+    } else if is_untrusted(&source) {
+        ClientError::Untrusted {
+            url,
+            source: source.without_url(),
+        }
+    } else if source.is_connect() {
         ClientError::Connect {
             url,
             source: source.without_url(),

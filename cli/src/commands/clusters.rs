@@ -1,5 +1,7 @@
 //! `config`: the list of clusters.
 
+mod trust;
+
 use std::io::Read;
 
 use clap::{Args, Subcommand};
@@ -13,7 +15,8 @@ use crate::screen::Rows;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  spillway config add farm --endpoint http://192.168.1.10:8080 --user oscar --password-stdin < secret
+  spillway config add farm http://192.168.1.10:8080 --user oscar --password-stdin < secret
+  spillway config add barn https://192.168.1.11:8080 --fingerprint sha256:5f7b… --user oscar
   spillway config default farm
   spillway config list
   spillway config show farm
@@ -32,15 +35,18 @@ pub(crate) struct Config {
 enum What {
     /// Add a cluster, or change one; the first one becomes the default
     ///
-    /// The address and the user come from --endpoint and --user (or their variables).
+    /// The user comes from --user, or its variable. When nobody vouches for the certificate of an https address, its
+    /// fingerprint is shown and you are asked whether it is the one that the gateway prints at its start.
     Add {
         /// Id to call it by; FDL files name it too
         id: String,
+        /// Address of the gateway; --endpoint does as well
+        url: Option<String>,
         /// Read the password from standard input
         #[arg(long, conflicts_with = "password")]
         password_stdin: bool,
-        /// Do not verify the certificate of an https endpoint
-        #[arg(long)]
+        /// Do not verify the certificate of an https endpoint: whoever sits in between can read and change everything
+        #[arg(long, conflicts_with_all = ["fingerprint", "ca"])]
         no_verify: bool,
         /// Make it the default
         #[arg(long)]
@@ -80,33 +86,42 @@ struct Shown {
     #[serde(skip_serializing_if = "Option::is_none")]
     auth_password: Option<String>,
     ssl_verify: bool,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    fingerprint: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    ca: String,
     default: bool,
 }
 
-pub(crate) fn run(context: &Context<'_>, config: &Config) -> anyhow::Result<()> {
+pub(crate) async fn run(context: &Context<'_>, config: &Config) -> anyhow::Result<()> {
     let mut file = context.clusters()?;
     match &config.what {
         What::Add {
             id,
+            url,
             password_stdin,
             no_verify,
             default,
             memory,
         } => {
             let mut cluster = file.clusters.oscar.get(id).cloned().unwrap_or_default();
-            fill(context, &mut cluster, *password_stdin)?;
+            let former = cluster.endpoint.clone();
+            fill(context, &mut cluster, url.as_deref(), *password_stdin)?;
             cluster.ssl_verify = !no_verify;
+            trust::choose(context, &mut cluster, &former);
             if let Some(memory) = memory {
                 cluster.memory.clone_from(memory);
             }
             // A wrong address is better found now than with the first command.
-            Client::new(
-                Access {
-                    id: id.clone(),
-                    cluster: cluster.clone(),
-                },
-                false,
-            )?;
+            let access = |cluster: &Cluster| Access {
+                id: id.clone(),
+                cluster: cluster.clone(),
+            };
+            let client = Client::new(access(&cluster), false)?;
+            if let Some(key) = trust::ask(context, &client).await? {
+                cluster.fingerprint = key.to_string();
+                Client::new(access(&cluster), false)?;
+            }
             file.clusters.oscar.insert(id.clone(), cluster);
             if *default || file.clusters.default.is_empty() {
                 file.clusters.default.clone_from(id);
@@ -159,14 +174,19 @@ pub(crate) fn run(context: &Context<'_>, config: &Config) -> anyhow::Result<()> 
     }
 }
 
-fn fill(context: &Context<'_>, cluster: &mut Cluster, password_stdin: bool) -> anyhow::Result<()> {
-    if let Some(endpoint) = &context.shared.endpoint {
+fn fill(
+    context: &Context<'_>,
+    cluster: &mut Cluster,
+    url: Option<&str>,
+    password_stdin: bool,
+) -> anyhow::Result<()> {
+    if let Some(endpoint) = url.or(context.shared.endpoint.as_deref()) {
         endpoint
             .trim_end_matches('/')
             .clone_into(&mut cluster.endpoint);
     }
     if cluster.endpoint.is_empty() {
-        let text = "--endpoint is missing: where is the gateway? Such as --endpoint http://192.168.1.10:8080";
+        let text = "the address is missing: where is the gateway? Such as `spillway config add farm http://192.168.1.10:8080`";
         return Err(CommandError::Usage(text.into()).into());
     }
     if let Some(user) = &context.shared.user {
@@ -200,6 +220,8 @@ fn shown(file: &ClustersFile, id: &str, reveal: bool) -> anyhow::Result<Shown> {
         auth_user: cluster.auth_user.clone(),
         auth_password: reveal.then(|| cluster.auth_password.clone()),
         ssl_verify: cluster.ssl_verify,
+        fingerprint: cluster.fingerprint.clone(),
+        ca: cluster.ca.clone(),
         default: file.default_id().is_ok_and(|default| default == id),
     })
 }
@@ -234,6 +256,11 @@ fn details(cluster: &Shown, file: &ClustersFile) -> Rows {
             .unwrap_or_else(|| "(hidden; see it with --reveal)".into()),
     ]);
     rows.row(["verify".into(), cluster.ssl_verify.to_string()]);
+    for (name, value) in [("fingerprint", &cluster.fingerprint), ("ca", &cluster.ca)] {
+        if !value.is_empty() {
+            rows.row([name.into(), value.clone()]);
+        }
+    }
     rows.row(["file".into(), file.path().display().to_string()]);
     rows
 }

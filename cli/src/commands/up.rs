@@ -12,7 +12,9 @@ use anyhow::Context as _;
 use clap::Args;
 use spillway_agent::Agent;
 use spillway_gateway::Gateway;
+use spillway_gateway::config::TlsMode;
 use spillway_model::quantity::{Cpu, Memory};
+use spillway_trust::Trust;
 use tracing_subscriber::EnvFilter;
 
 use super::Context;
@@ -56,9 +58,26 @@ pub(crate) struct Up {
         default_value = "0.0.0.0:9000"
     )]
     s3_listen: SocketAddr,
-    /// URL under which clients reach the object store [default: http://<this host>:<its port>]
+    /// URL under which clients reach the object store [default: this host and its port]
     #[arg(long, env = "SPILLWAY_S3_URL", value_name = "URL")]
     s3_url: Option<String>,
+    /// Speak TLS on both ports, with a certificate of our own making; its key is pinned in your configuration
+    #[arg(long, env = "SPILLWAY_TLS", value_name = "MODE")]
+    tls: Option<TlsMode>,
+    /// Certificate for both ports, PEM; read again when it changes
+    #[arg(long, env = "SPILLWAY_TLS_CERT", value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key, PEM
+    #[arg(long, env = "SPILLWAY_TLS_KEY", value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+    /// More names and addresses for the certificate of our own making, with commas between them
+    #[arg(
+        long,
+        env = "SPILLWAY_TLS_NAME",
+        value_delimiter = ',',
+        value_name = "NAMES"
+    )]
+    tls_name: Option<Vec<String>>,
     /// Name of the cluster [default: oscar]
     #[arg(long, env = "OSCAR_NAME", value_name = "NAME")]
     name: Option<String>,
@@ -112,11 +131,7 @@ pub(super) async fn run(context: &Context<'_>, up: &Up) -> anyhow::Result<()> {
         asked = &mut stop => return asked,
     };
     let api = loopback(gateway.api_address());
-    let starting = Box::pin(Agent::start(up.agent_config(
-        &root,
-        api,
-        gateway.join_token(),
-    )));
+    let starting = Box::pin(Agent::start(up.agent_config(&root, api, &gateway)));
     let mut agent = match agent(context.screen, starting, stop.as_mut(), &up.docker).await {
         Ok(Some(agent)) => agent,
         other => {
@@ -168,6 +183,10 @@ impl Up {
             listen: Some(self.listen),
             s3_listen: Some(self.s3_listen),
             s3_url: self.s3_url.clone(),
+            tls: self.tls,
+            tls_cert: self.tls_cert.clone(),
+            tls_key: self.tls_key.clone(),
+            tls_name: self.tls_name.clone(),
             name: self.name.clone(),
             username: self.username.clone(),
             password: self.admin_password.clone(),
@@ -179,12 +198,15 @@ impl Up {
         &self,
         root: &std::path::Path,
         api: SocketAddr,
-        join_token: &str,
+        gateway: &Gateway,
     ) -> spillway_agent::Config {
+        // The key may change while both run; the agent follows.
+        let trust = gateway.fingerprint().map(Trust::Current);
         spillway_agent::Config {
             data: root.join("agent"),
-            gateway: format!("http://{api}"),
-            join_token: Some(join_token.to_owned().into()),
+            gateway: format!("{}://{api}", scheme(gateway)),
+            gateway_trust: trust,
+            join_token: Some(gateway.join_token().to_owned().into()),
             node: self.node.clone(),
             docker: self.docker.clone(),
             supervisor: self.supervisor.clone(),
@@ -195,6 +217,14 @@ impl Up {
             idle: self.idle,
             ..spillway_agent::Config::default()
         }
+    }
+}
+
+/// What both ports speak.
+fn scheme(gateway: &Gateway) -> &'static str {
+    match gateway.fingerprint() {
+        Some(_) => "https",
+        None => "http",
     }
 }
 

@@ -6,4 +6,5 @@ mod clusters;
 mod errors;
 mod reference;
 mod run;
+mod tls;
 mod up;

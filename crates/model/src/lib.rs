@@ -18,6 +18,8 @@ mod nearest;
 #[cfg(feature = "full")]
 pub mod quantity;
 #[cfg(feature = "full")]
+pub mod registry;
+#[cfg(feature = "full")]
 pub mod report;
 #[cfg(feature = "full")]
 pub mod service;

@@ -7,6 +7,7 @@ use futures::TryStreamExt;
 use reqwest::{Method, StatusCode};
 use spillway_model::report::{self, JobPage, JobReport, JobState};
 use spillway_storage::{Content, Depth, ObjectPath, S3Settings, S3Storage, Storage};
+use spillway_trust::Trust;
 use tokio::time::{Instant, sleep};
 
 use crate::{PATIENCE, ServiceSpec};
@@ -31,19 +32,22 @@ impl Client {
         user: &str,
         password: &str,
         image: &str,
+        trust: &Trust,
     ) -> Result<Self> {
         crate::install_crypto();
         let http = reqwest::Client::builder()
             .timeout(PATIENCE)
-            .tcp_nodelay(true)
-            .build()?;
-        let s3 = S3Storage::new(S3Settings {
+            .tcp_nodelay(true);
+        let settings = S3Settings {
             endpoint: s3_url.clone(),
             region: "us-east-1".to_owned(),
             access_key: user.to_owned(),
             secret_key: password.to_owned(),
             verify: true,
-        })?;
+        };
+        let s3 = trust.apply(reqwest::Client::builder())?.build()?;
+        let s3 = S3Storage::with_client(settings, s3)?;
+        let http = trust.apply(http)?.build()?;
         Ok(Self {
             http,
             api,

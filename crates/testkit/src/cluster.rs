@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use spillway_trust::{Fingerprint, Trust};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
@@ -21,6 +22,8 @@ const PASSWORD: &str = "a-password-for-tests";
 pub struct ClusterOptions {
     /// More flags of the gateway.
     pub gateway_flags: Vec<String>,
+    /// TLS on both ports with a certificate of the gateway's own making, whose key everybody pins.
+    pub tls: bool,
     /// One entry per agent.
     pub agents: Vec<AgentOptions>,
     /// The engine all agents use, with its address; the machine's own when absent.
@@ -42,6 +45,7 @@ pub struct Cluster {
     pub gateway: Process,
     pub agents: Vec<Process>,
     client: Client,
+    key: Option<Fingerprint>,
     image: TestImage,
     options: ClusterOptions,
     api_port: u16,
@@ -80,14 +84,20 @@ impl Cluster {
             .prefix("spillway-test-")
             .tempdir()?;
         let (api_port, s3_port) = (free_port()?, free_port()?);
+        let mut gateway = start_gateway(&folder, api_port, s3_port, &options)?;
+        let key = match options.tls {
+            true => Some(key_of(&folder, &mut gateway).await?),
+            false => None,
+        };
+        let scheme = if options.tls { "https" } else { "http" };
         let client = Client::new(
-            format!("http://127.0.0.1:{api_port}"),
-            format!("http://127.0.0.1:{s3_port}"),
+            format!("{scheme}://127.0.0.1:{api_port}"),
+            format!("{scheme}://127.0.0.1:{s3_port}"),
             USER,
             PASSWORD,
             &image.reference,
+            &key.map_or(Trust::System, Trust::Key),
         )?;
-        let gateway = start_gateway(&folder, api_port, s3_port, &options)?;
         let agents = Vec::new();
         let mut cluster = Self {
             id,
@@ -95,6 +105,7 @@ impl Cluster {
             gateway,
             agents,
             client,
+            key,
             image,
             options,
             api_port,
@@ -199,6 +210,9 @@ impl Cluster {
         ];
         if let Some((_, address)) = &self.options.engine {
             arguments.extend(["--docker".to_owned(), address.clone()]);
+        }
+        if let Some(key) = self.key {
+            arguments.extend(["--gateway-fingerprint".to_owned(), key.to_string()]);
         }
         arguments.extend(
             self.options
@@ -311,6 +325,9 @@ fn start_gateway(
     .into_iter()
     .flat_map(|(flag, value)| [flag.to_owned(), value])
     .collect();
+    if options.tls {
+        arguments.extend(["--tls".to_owned(), "self-signed".to_owned()]);
+    }
     arguments.extend(options.gateway_flags.iter().cloned());
     Process::start(
         "gateway",
@@ -318,6 +335,25 @@ fn start_gateway(
         &arguments,
         folder.path(),
     )
+}
+
+/// The key that the gateway tells at its start.
+async fn key_of(folder: &TempDir, gateway: &mut Process) -> Result<Fingerprint> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let addresses = std::fs::read(folder.path().join("gateway/addresses.json"));
+        if let Ok(addresses) = addresses {
+            let addresses: serde_json::Value = serde_json::from_slice(&addresses)?;
+            let key = addresses["fingerprint"].as_str();
+            return Ok(key.context("there is no fingerprint")?.parse()?);
+        }
+        ensure!(
+            gateway.alive() && Instant::now() < deadline,
+            "the gateway does not start; its log:\n{}",
+            gateway.log_tail(40)
+        );
+        sleep(Duration::from_millis(20)).await;
+    }
 }
 
 fn free_port() -> Result<u16> {

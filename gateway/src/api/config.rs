@@ -105,7 +105,7 @@ pub(super) async fn replace(State(app): Here, body: Body) -> Result<Response, Pr
     json(&repositories)
 }
 
-/// Whether the store's address has a certificate to verify.
+/// Whether clients can verify the certificate at the store's address.
 fn verify(app: &App) -> bool {
-    app.s3_url.starts_with("https://")
+    app.settings.tls.is_verifiable(&app.s3_url)
 }

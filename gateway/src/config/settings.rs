@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use jiff::SignedDuration;
 
-use super::{Config, Credentials, Oidc};
+use super::{Config, Credentials, Oidc, TlsSettings};
 use crate::objects;
 use crate::queue::QueueSettings;
 use crate::quotas::Quotas;
@@ -23,6 +23,7 @@ pub struct Settings {
     pub s3_listen: SocketAddr,
     /// As configured; see `Gateway` for the default, which needs the port.
     pub s3_url: Option<String>,
+    pub tls: TlsSettings,
     pub region: String,
     /// Name of the cluster.
     pub name: String,
@@ -87,6 +88,7 @@ impl Settings {
             listen: config.listen.unwrap_or(([0, 0, 0, 0], 8080).into()),
             s3_listen: config.s3_listen.unwrap_or(([0, 0, 0, 0], 9000).into()),
             s3_url,
+            tls: TlsSettings::new(config)?,
             objects: objects(config, &name, &region)?,
             region,
             name,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use serde::Serialize;
+use spillway_trust::Fingerprint;
 use tracing::warn;
 
 const FILE: &str = "addresses.json";
@@ -12,12 +13,25 @@ const FILE: &str = "addresses.json";
 struct Addresses {
     api: SocketAddr,
     s3: SocketAddr,
+    /// Of the key that both show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<String>,
 }
 
 /// Writes the file, whole or not at all: readers poll for it.
-pub(super) async fn write(data: &Path, api: SocketAddr, s3: SocketAddr) -> anyhow::Result<()> {
+pub(super) async fn write(
+    data: &Path,
+    api: SocketAddr,
+    s3: SocketAddr,
+    fingerprint: Option<Fingerprint>,
+) -> anyhow::Result<()> {
+    let addresses = Addresses {
+        api,
+        s3,
+        fingerprint: fingerprint.map(|it| it.to_string()),
+    };
     let temporary = data.join("addresses.json.new");
-    tokio::fs::write(&temporary, serde_json::to_vec(&Addresses { api, s3 })?).await?;
+    tokio::fs::write(&temporary, serde_json::to_vec(&addresses)?).await?;
     tokio::fs::rename(&temporary, data.join(FILE)).await?;
     Ok(())
 }

@@ -3,11 +3,13 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use rusqlite::{Connection, OptionalExtension};
+use spillway_model::service::Service;
 use spillway_model::wire::link::ServiceDefinition;
 
 use super::Link;
 use super::auth::NodeName;
 use super::problem::Problem;
+use crate::registries;
 use crate::store::StoreError;
 
 /// The definition at that revision; 404 when the service has another one by now.
@@ -54,7 +56,10 @@ fn find(db: &Connection, name: &str) -> Result<Option<ServiceDefinition>, StoreE
     let secrets = statement
         .query_map([name], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
+    let service: Service = service;
+    let registries = registries::logins(db, &service.image_pull_secrets)?;
     Ok(Some(ServiceDefinition {
+        registries,
         revision: u64::try_from(revision).unwrap_or(0),
         service,
         secrets,

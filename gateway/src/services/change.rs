@@ -9,6 +9,7 @@ use spillway_model::service::Service;
 use super::{ServiceError, places, rows, unavailable};
 use crate::auth::{ADMINISTRATOR_NAME, Caller, access, random};
 use crate::objects::{Bucket, buckets};
+use crate::registries;
 
 /// Where services live; there is only one place, the name is OSCAR's.
 const NAMESPACE: &str = "oscar-svc";
@@ -89,6 +90,12 @@ fn changeable(db: &Connection, caller: &Caller, name: &str) -> Result<Service, S
 fn check(db: &Connection, service: &Service) -> Result<(), ServiceError> {
     if let Some(reason) = unavailable::reason(service) {
         return Err(ServiceError::Unavailable(reason));
+    }
+    if let Some(name) = registries::unknown(db, &service.image_pull_secrets)? {
+        return Err(ServiceError::Unavailable(format!(
+            "image_pull_secrets: the cluster keeps no login {name:?}; the administrator adds it with `spillway registries \
+             add {name}`"
+        )));
     }
     let allowed = rows::allowed_images(db)?;
     if allowed.is_empty() || allowed.iter().any(|part| service.image.contains(part)) {

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use spillway_model::service::Service;
 
 use super::{ALLOWED_IMAGES, ServiceError};
+use crate::store::StoreError;
 
 /// Key of the counter that numbers revisions. One counter for all services and all times: a service that was
 /// deleted and made anew must not be taken for its predecessor by an agent that still has that one's container.
@@ -143,6 +144,34 @@ pub(super) fn without_service(db: &Connection) -> Result<Vec<String>, ServiceErr
     Ok(names.collect::<Result<_, _>>()?)
 }
 
+/// What each service names in `image_pull_secrets`; those that name nothing are left out, and damaged ones.
+pub(crate) fn pull_secrets(db: &Connection) -> Result<Vec<(String, Vec<String>)>, StoreError> {
+    let mut query = db.prepare_cached(
+        "SELECT name, unsealed('service/' || name, definition) FROM services ORDER BY name",
+    )?;
+    let rows = query.query_map([], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?))
+    })?;
+    let mut all = Vec::new();
+    for row in rows {
+        let (name, definition) = row?;
+        if let Ok(service) = parse(&name, definition)
+            && !service.image_pull_secrets.is_empty()
+        {
+            all.push((name, service.image_pull_secrets));
+        }
+    }
+    Ok(all)
+}
+
+/// Makes nodes fetch the definition again, and replace the service's containers.
+pub(crate) fn revise(db: &Connection, name: &str) -> Result<(), StoreError> {
+    let revision = next_revision(db)?;
+    db.prepare_cached("UPDATE services SET revision = ?2 WHERE name = ?1")?
+        .execute(params![name, revision])?;
+    Ok(())
+}
+
 pub(super) fn allowed_images(db: &Connection) -> Result<Vec<String>, ServiceError> {
     let text: Option<String> = db
         .prepare_cached("SELECT value FROM settings WHERE key = ?1")?
@@ -170,13 +199,13 @@ pub(super) fn allow_images(db: &Connection, repositories: &[String]) -> Result<(
     Ok(())
 }
 
-fn next_revision(db: &Connection) -> Result<i64, ServiceError> {
+fn next_revision(db: &Connection) -> rusqlite::Result<i64> {
     let mut statement = db.prepare_cached(
         "INSERT INTO settings (key, value) VALUES (?1, '1')
          ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1
          RETURNING CAST(value AS INTEGER)",
     )?;
-    Ok(statement.query_row([REVISION], |row| row.get(0))?)
+    statement.query_row([REVISION], |row| row.get(0))
 }
 
 /// Absent is what could not be unsealed.

@@ -12,6 +12,7 @@ const STEPS: &[M<'_>] = &[
     M::up(include_str!("schema/04-quotas.sql")),
     M::up(include_str!("schema/05-sealed.sql")),
     M::up(include_str!("schema/06-buckets.sql")),
+    M::up(include_str!("schema/07-registries.sql")),
 ];
 
 /// All steps.

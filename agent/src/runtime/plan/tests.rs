@@ -9,6 +9,7 @@ fn definition(change: impl FnOnce(&mut ServiceDefinition)) -> Arc<ServiceDefinit
         revision: 3,
         service: Service::default(),
         secrets: BTreeMap::new(),
+        registries: Vec::new(),
     };
     definition.service.name = "plants".into();
     definition.service.cpu = "250m".into();

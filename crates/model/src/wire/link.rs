@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::registry::RegistryLogin;
 use crate::service::Service;
 
 /// Path in front of every request of this protocol.
@@ -207,6 +208,9 @@ pub struct ServiceDefinition {
     pub service: Service,
     /// Values of `environment.secrets`.
     pub secrets: BTreeMap<String, String>,
+    /// Logins that `image_pull_secrets` names, for pulls. Kept in memory only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub registries: Vec<RegistryLogin>,
 }
 
 /// "I am alive, and these are mine."

@@ -6,6 +6,8 @@ mod failures;
 mod files;
 mod many;
 mod outages;
+mod registries;
+mod tls;
 mod triggers;
 
 /// What happens to files whose names or sizes are unusual, and where outputs go.

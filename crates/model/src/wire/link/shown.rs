@@ -43,6 +43,7 @@ impl fmt::Debug for ServiceDefinition {
             .field("revision", &self.revision)
             .field("service", &self.service)
             .field("secrets", &self.secrets.keys())
+            .field("registries", &self.registries)
             .finish_non_exhaustive()
     }
 }
