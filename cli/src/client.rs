@@ -57,6 +57,13 @@ pub(crate) struct ClusterInfo {
 }
 
 impl Client {
+    /// Whether the gateway answers at all.
+    pub(crate) async fn health(&self) -> Result<(), ClientError> {
+        let request = self.bare_request(reqwest::Method::GET, "/health");
+        let answer = self.send("the gateway", request, Some(PLAIN)).await;
+        answer.map(drop)
+    }
+
     /// Version and kind of the cluster.
     pub(crate) async fn info(&self) -> Result<ClusterInfo, ClientError> {
         self.get_json("the cluster's version", "/system/info").await

@@ -36,7 +36,7 @@ enum What {
     ///
     /// There is no option for the password itself: others on this machine could read it in the list of processes.
     Add {
-        /// Name to call it by in image_pull_secrets
+        /// What services call it
         name: String,
         /// Host of the registry, with its port if it has one, as it stands in front of the images' names
         #[arg(long, value_name = "HOST")]

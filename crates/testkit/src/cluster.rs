@@ -85,9 +85,10 @@ impl Cluster {
             .tempdir()?;
         let (api_port, s3_port) = (free_port()?, free_port()?);
         let mut gateway = start_gateway(&folder, api_port, s3_port, &options)?;
-        let key = match options.tls {
-            true => Some(key_of(&folder, &mut gateway).await?),
-            false => None,
+        let key = if options.tls {
+            Some(key_of(&folder, &mut gateway).await?)
+        } else {
+            None
         };
         let scheme = if options.tls { "https" } else { "http" };
         let client = Client::new(

@@ -188,7 +188,7 @@ mod tests {
         let shown = first.next().unwrap().unwrap();
         assert!(first.next().unwrap().is_none(), "it is good for months");
         let issued = first.issued.as_mut().unwrap();
-        issued.at = issued.at - (24 * 250).hours();
+        issued.at -= (24 * 250).hours();
         let renewed = first.next().unwrap().expect("it is old");
 
         let mut again = Authority::open(folder.path(), Names::new(["b".to_owned()])).unwrap();

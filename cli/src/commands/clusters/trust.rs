@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use anyhow::Context as _;
-use reqwest::{Method, Url};
+use reqwest::Url;
 use spillway_trust::{Fingerprint, probe};
 
 use crate::client::{Client, ClientError};
@@ -74,14 +74,4 @@ fn confirmed(endpoint: &str, found: Fingerprint) -> anyhow::Result<bool> {
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(answer.trim() == "yes" || answer.parse() == Ok(found))
-}
-
-impl Client {
-    /// Whether the gateway answers at all.
-    async fn health(&self) -> Result<(), ClientError> {
-        let request = self.bare_request(Method::GET, "/health");
-        self.send("the gateway", request, Some(crate::client::PLAIN))
-            .await
-            .map(drop)
-    }
 }
