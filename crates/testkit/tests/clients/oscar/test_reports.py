@@ -46,7 +46,6 @@ def test_metrics_count_what_was_called(client, service):
     assert "error" in refused(client.get_metrics_breakdown, group_by="colour").json()
 
 
-@pytest.mark.xfail(reason="not built yet")
 def test_quotas_of_a_user_can_be_set(client):
     assert refused(client.get_own_quota).status_code == 401, "the administrator is no user"
     quota = client.get_user_quota("ada@example.org").json()

@@ -6,6 +6,7 @@ import uuid
 import boto3
 import minio
 import pytest
+import requests
 from botocore.config import Config
 
 ENDPOINT = os.environ["SPILLWAY_S3"]
@@ -40,3 +41,15 @@ def bucket(s3):
         if keys := [{"Key": entry["Key"]} for entry in page.get("Contents", [])]:
             s3.delete_objects(Bucket=name, Delete={"Objects": keys, "Quiet": True})
     s3.delete_bucket(Bucket=name)
+
+
+@pytest.fixture
+def service():
+    """A service that notifications can name."""
+    name = f"life-{uuid.uuid4().hex[:12]}"
+    api = {"auth": (ACCESS_KEY, SECRET_KEY), "timeout": 20}
+    services = os.environ["SPILLWAY_API"] + "/system/services"
+    definition = {"name": name, "image": "registry.example.org/none:1", "script": "true"}
+    requests.post(services, json=definition, **api).raise_for_status()
+    yield name
+    requests.delete(f"{services}/{name}", **api).raise_for_status()

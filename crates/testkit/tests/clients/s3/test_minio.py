@@ -118,30 +118,31 @@ def test_tags(mc, bucket):
     assert mc.get_object_tags(bucket, "k") == {"season": "wet", "kind": "bird"}
     mc.delete_object_tags(bucket, "k")
     assert mc.get_object_tags(bucket, "k") is None
-    assert mc.get_bucket_tags(bucket) is None
-    of_bucket = Tags.new_bucket_tags()
-    of_bucket["site"] = "gate"
-    mc.set_bucket_tags(bucket, of_bucket)
-    assert mc.get_bucket_tags(bucket) == {"site": "gate"}
+    own = mc.get_bucket_tags(bucket)
+    mine = Tags.new_bucket_tags()
+    mine.update(own | {"site": "gate"})
+    mc.set_bucket_tags(bucket, mine)
+    assert mc.get_bucket_tags(bucket) == own | {"site": "gate"}
     mc.delete_bucket_tags(bucket)
-    assert mc.get_bucket_tags(bucket) is None
+    assert mc.get_bucket_tags(bucket) == own
 
 
 @pytest.mark.xfail(reason="not built yet")
 def test_policies(mc, bucket):
-    put(mc, bucket, "k", b"for all")
-    statement = {
+    actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListBucket"]
+    allow = {
         "Effect": "Allow",
-        "Principal": {"AWS": "*"},
-        "Action": "s3:GetObject",
-        "Resource": f"arn:aws:s3:::{bucket}/*",
+        "Principal": {"AWS": ["arn:aws:iam:::user/ada"]},
+        "Action": actions,
+        "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"],
     }
     refused("NoSuchBucketPolicy", mc.get_bucket_policy, bucket)
-    mc.set_bucket_policy(bucket, json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
-    assert "s3:GetObject" in mc.get_bucket_policy(bucket)
-    assert requests.get(f"{ENDPOINT}/{bucket}/k", timeout=20).content == b"for all"
+    mc.set_bucket_policy(bucket, json.dumps({"Version": "2012-10-17", "Statement": [allow]}))
+    assert "user/ada" in mc.get_bucket_policy(bucket)
     mc.delete_bucket_policy(bucket)
-    assert requests.get(f"{ENDPOINT}/{bucket}/k", timeout=20).status_code == 403
+    refused("NoSuchBucketPolicy", mc.get_bucket_policy, bucket)
+    anonymous = json.dumps({"Version": "2012-10-17", "Statement": [allow | {"Principal": "*"}]})
+    refused("AccessDenied", mc.set_bucket_policy, bucket, anonymous)
 
 
 def test_signed_addresses_and_forms(mc, bucket):
@@ -161,13 +162,13 @@ def test_signed_addresses_and_forms(mc, bucket):
 
 
 @pytest.mark.xfail(reason="not built yet")
-def test_notifications_are_written_and_read(mc, bucket):
+def test_notifications_are_written_and_read(mc, bucket, service):
     assert mc.get_bucket_notification(bucket).queue_config_list == []
     queue = QueueConfig(
-        "arn:minio:sqs::pictures:webhook",
         ["s3:ObjectCreated:*"],
         config_id="1",
         prefix_filter_rule=PrefixFilterRule("in/"),
+        queue=f"arn:minio:sqs:us-east-1:{service}:webhook",
     )
     mc.set_bucket_notification(bucket, NotificationConfig(queue_config_list=[queue]))
     [seen] = mc.get_bucket_notification(bucket).queue_config_list
