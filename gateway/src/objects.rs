@@ -8,6 +8,8 @@ pub mod blobs;
 pub mod buckets;
 mod chunks;
 mod conditions;
+mod cors;
+mod crc;
 mod effects;
 mod error;
 mod hub;
@@ -18,6 +20,7 @@ mod rows;
 mod s3;
 mod service;
 mod signing;
+mod triggers;
 pub(crate) mod unread;
 mod uploads;
 

@@ -273,6 +273,11 @@ impl Queue {
         accept::call(self, call).await
     }
 
+    /// A service as it is now, without what is large or secret.
+    pub(crate) fn service(&self, name: &str) -> Option<spillway_model::service::Service> {
+        Some(self.catalog().get(name)?.service.clone())
+    }
+
     /// Those who listen to buckets.
     pub(crate) fn hub(&self) -> &Hub {
         &self.0.hub

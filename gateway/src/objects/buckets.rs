@@ -105,6 +105,11 @@ pub fn get(db: &Connection, name: &str) -> Result<Option<Bucket>, ObjectError> {
         .optional()?)
 }
 
+/// The bucket; [`ObjectError::NoSuchBucket`] when there is none.
+pub(crate) fn require(db: &Connection, name: &str) -> Result<Bucket, ObjectError> {
+    get(db, name)?.ok_or_else(|| ObjectError::NoSuchBucket(name.to_owned()))
+}
+
 /// All buckets, by name.
 pub fn list(db: &Connection) -> Result<Vec<Bucket>, ObjectError> {
     let sql = format!("SELECT {COLUMNS} FROM buckets ORDER BY name");

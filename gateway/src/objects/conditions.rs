@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{Object, ObjectError};
 
-/// An `ETag` that a request names, or `*`.
+/// An `ETag` that a request names, or several with commas between them, or `*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Tag {
     Any,
@@ -33,7 +33,10 @@ impl Tag {
     fn matches(&self, etag: &str) -> bool {
         match self {
             Self::Any => true,
-            Self::Is(wanted) => wanted == etag,
+            // Ours have neither commas nor quotes.
+            Self::Is(wanted) => wanted
+                .split(',')
+                .any(|one| one.trim().trim_start_matches("W/").trim_matches('"') == etag),
         }
     }
 }

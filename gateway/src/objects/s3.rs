@@ -3,17 +3,27 @@
 //! One file a group of operations. What is not listed here answers `NotImplemented` (501).
 
 mod access;
+mod acl;
+mod attributes;
 mod auth;
 mod buckets;
+mod checksums;
+mod complete;
 mod copy;
+mod cors;
+mod delete;
 mod errors;
 mod get;
 mod list;
+mod listen;
 mod multipart;
+mod notification;
+mod policy;
 mod put;
 mod request;
+mod tagging;
+mod unset;
 
-use axum::http::Method;
 use rusqlite::Connection;
 use s3s::{S3, S3Request, S3Response, S3Result, dto};
 use tokio_util::task::TaskTracker;
@@ -24,6 +34,7 @@ use crate::store::Store;
 
 pub(super) use access::Access;
 pub use auth::Credentials;
+pub(super) use listen::Listen;
 
 /// The backend behind `s3s`.
 #[derive(Debug)]
@@ -59,158 +70,105 @@ impl Server {
     }
 }
 
-#[async_trait::async_trait]
-impl S3 for Server {
-    async fn create_bucket(
-        &self,
-        request: S3Request<dto::CreateBucketInput>,
-    ) -> S3Result<S3Response<dto::CreateBucketOutput>> {
-        buckets::create(self, request).await
-    }
+/// The operations and who carries them out. A macro, because the trait wants a method of three lines for each.
+macro_rules! operations {
+    ($($method:ident($input:ident) -> $output:ident: $handler:path;)*) => {
+        #[async_trait::async_trait]
+        impl S3 for Server {
+            $(async fn $method(
+                &self,
+                request: S3Request<dto::$input>,
+            ) -> S3Result<S3Response<dto::$output>> {
+                $handler(self, request).await
+            })*
+        }
+    };
+}
 
-    async fn delete_bucket(
-        &self,
-        request: S3Request<dto::DeleteBucketInput>,
-    ) -> S3Result<S3Response<dto::DeleteBucketOutput>> {
-        buckets::delete(self, request).await
-    }
-
-    async fn head_bucket(
-        &self,
-        request: S3Request<dto::HeadBucketInput>,
-    ) -> S3Result<S3Response<dto::HeadBucketOutput>> {
-        buckets::head(self, request).await
-    }
-
-    async fn list_buckets(
-        &self,
-        request: S3Request<dto::ListBucketsInput>,
-    ) -> S3Result<S3Response<dto::ListBucketsOutput>> {
-        buckets::list(self, request).await
-    }
-
-    async fn get_bucket_location(
-        &self,
-        request: S3Request<dto::GetBucketLocationInput>,
-    ) -> S3Result<S3Response<dto::GetBucketLocationOutput>> {
-        buckets::location(self, request).await
-    }
-
-    async fn get_bucket_versioning(
-        &self,
-        request: S3Request<dto::GetBucketVersioningInput>,
-    ) -> S3Result<S3Response<dto::GetBucketVersioningOutput>> {
-        buckets::versioning(self, request).await
-    }
-
-    async fn get_object(
-        &self,
-        request: S3Request<dto::GetObjectInput>,
-    ) -> S3Result<S3Response<dto::GetObjectOutput>> {
-        get::get(self, request).await
-    }
-
-    async fn head_object(
-        &self,
-        request: S3Request<dto::HeadObjectInput>,
-    ) -> S3Result<S3Response<dto::HeadObjectOutput>> {
-        get::head(self, request).await
-    }
-
-    async fn copy_object(
-        &self,
-        request: S3Request<dto::CopyObjectInput>,
-    ) -> S3Result<S3Response<dto::CopyObjectOutput>> {
-        copy::copy(self, request).await
-    }
-
-    async fn delete_object(
-        &self,
-        request: S3Request<dto::DeleteObjectInput>,
-    ) -> S3Result<S3Response<dto::DeleteObjectOutput>> {
-        put::delete(self, request).await
-    }
-
-    async fn delete_objects(
-        &self,
-        request: S3Request<dto::DeleteObjectsInput>,
-    ) -> S3Result<S3Response<dto::DeleteObjectsOutput>> {
-        put::delete_all(self, request).await
-    }
-
-    async fn list_objects(
-        &self,
-        request: S3Request<dto::ListObjectsInput>,
-    ) -> S3Result<S3Response<dto::ListObjectsOutput>> {
-        list::objects(self, request).await
-    }
-
-    async fn list_objects_v2(
-        &self,
-        request: S3Request<dto::ListObjectsV2Input>,
-    ) -> S3Result<S3Response<dto::ListObjectsV2Output>> {
-        list::objects_v2(self, request).await
-    }
-
-    async fn list_parts(
-        &self,
-        request: S3Request<dto::ListPartsInput>,
-    ) -> S3Result<S3Response<dto::ListPartsOutput>> {
-        list::parts(self, request).await
-    }
-
-    async fn list_multipart_uploads(
-        &self,
-        request: S3Request<dto::ListMultipartUploadsInput>,
-    ) -> S3Result<S3Response<dto::ListMultipartUploadsOutput>> {
-        list::uploads(self, request).await
-    }
-
-    async fn create_multipart_upload(
-        &self,
-        request: S3Request<dto::CreateMultipartUploadInput>,
-    ) -> S3Result<S3Response<dto::CreateMultipartUploadOutput>> {
-        multipart::create(self, request).await
-    }
-
-    async fn upload_part(
-        &self,
-        request: S3Request<dto::UploadPartInput>,
-    ) -> S3Result<S3Response<dto::UploadPartOutput>> {
-        multipart::upload_part(self, request).await
-    }
-
-    async fn upload_part_copy(
-        &self,
-        request: S3Request<dto::UploadPartCopyInput>,
-    ) -> S3Result<S3Response<dto::UploadPartCopyOutput>> {
-        multipart::upload_part_copy(self, request).await
-    }
-
-    async fn complete_multipart_upload(
-        &self,
-        request: S3Request<dto::CompleteMultipartUploadInput>,
-    ) -> S3Result<S3Response<dto::CompleteMultipartUploadOutput>> {
-        multipart::complete(self, request).await
-    }
-
-    async fn abort_multipart_upload(
-        &self,
-        request: S3Request<dto::AbortMultipartUploadInput>,
-    ) -> S3Result<S3Response<dto::AbortMultipartUploadOutput>> {
-        multipart::abort(self, request).await
-    }
-
-    async fn put_object(
-        &self,
-        request: S3Request<dto::PutObjectInput>,
-    ) -> S3Result<S3Response<dto::PutObjectOutput>> {
-        // A form upload comes here by way of `post_object`, whose default this is.
-        let event = if request.method == Method::POST {
-            "s3:ObjectCreated:Post"
-        } else {
-            "s3:ObjectCreated:Put"
-        };
-        put::put(self, request, event).await
-    }
+operations! {
+    create_bucket(CreateBucketInput) -> CreateBucketOutput: buckets::create;
+    delete_bucket(DeleteBucketInput) -> DeleteBucketOutput: buckets::delete;
+    head_bucket(HeadBucketInput) -> HeadBucketOutput: buckets::head;
+    list_buckets(ListBucketsInput) -> ListBucketsOutput: buckets::list;
+    get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput: buckets::location;
+    get_bucket_versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput:
+        buckets::versioning;
+    put_bucket_versioning(PutBucketVersioningInput) -> PutBucketVersioningOutput:
+        unset::put_versioning;
+    get_bucket_tagging(GetBucketTaggingInput) -> GetBucketTaggingOutput: tagging::get_bucket;
+    put_bucket_tagging(PutBucketTaggingInput) -> PutBucketTaggingOutput: tagging::put_bucket;
+    delete_bucket_tagging(DeleteBucketTaggingInput) -> DeleteBucketTaggingOutput:
+        tagging::delete_bucket;
+    get_bucket_policy(GetBucketPolicyInput) -> GetBucketPolicyOutput: policy::get;
+    put_bucket_policy(PutBucketPolicyInput) -> PutBucketPolicyOutput: policy::put;
+    delete_bucket_policy(DeleteBucketPolicyInput) -> DeleteBucketPolicyOutput: policy::delete;
+    get_bucket_policy_status(GetBucketPolicyStatusInput) -> GetBucketPolicyStatusOutput:
+        policy::status;
+    get_bucket_cors(GetBucketCorsInput) -> GetBucketCorsOutput: cors::get;
+    put_bucket_cors(PutBucketCorsInput) -> PutBucketCorsOutput: cors::put;
+    delete_bucket_cors(DeleteBucketCorsInput) -> DeleteBucketCorsOutput: cors::delete;
+    get_bucket_notification_configuration(GetBucketNotificationConfigurationInput) -> GetBucketNotificationConfigurationOutput:
+        notification::get;
+    put_bucket_notification_configuration(PutBucketNotificationConfigurationInput) -> PutBucketNotificationConfigurationOutput:
+        notification::put;
+    get_bucket_acl(GetBucketAclInput) -> GetBucketAclOutput: acl::get_bucket;
+    put_bucket_acl(PutBucketAclInput) -> PutBucketAclOutput: acl::put_bucket;
+    get_object_acl(GetObjectAclInput) -> GetObjectAclOutput: acl::get_object;
+    put_object_acl(PutObjectAclInput) -> PutObjectAclOutput: acl::put_object;
+    get_bucket_lifecycle_configuration(GetBucketLifecycleConfigurationInput) -> GetBucketLifecycleConfigurationOutput:
+        unset::lifecycle;
+    delete_bucket_lifecycle(DeleteBucketLifecycleInput) -> DeleteBucketLifecycleOutput:
+        unset::delete_lifecycle;
+    get_bucket_encryption(GetBucketEncryptionInput) -> GetBucketEncryptionOutput: unset::encryption;
+    delete_bucket_encryption(DeleteBucketEncryptionInput) -> DeleteBucketEncryptionOutput:
+        unset::delete_encryption;
+    get_bucket_replication(GetBucketReplicationInput) -> GetBucketReplicationOutput:
+        unset::replication;
+    delete_bucket_replication(DeleteBucketReplicationInput) -> DeleteBucketReplicationOutput:
+        unset::delete_replication;
+    get_bucket_website(GetBucketWebsiteInput) -> GetBucketWebsiteOutput: unset::website;
+    delete_bucket_website(DeleteBucketWebsiteInput) -> DeleteBucketWebsiteOutput:
+        unset::delete_website;
+    get_object_lock_configuration(GetObjectLockConfigurationInput) -> GetObjectLockConfigurationOutput:
+        unset::object_lock;
+    get_object_legal_hold(GetObjectLegalHoldInput) -> GetObjectLegalHoldOutput: unset::legal_hold;
+    get_object_retention(GetObjectRetentionInput) -> GetObjectRetentionOutput: unset::retention;
+    get_bucket_logging(GetBucketLoggingInput) -> GetBucketLoggingOutput: unset::logging;
+    get_bucket_accelerate_configuration(GetBucketAccelerateConfigurationInput) -> GetBucketAccelerateConfigurationOutput:
+        unset::acceleration;
+    get_bucket_request_payment(GetBucketRequestPaymentInput) -> GetBucketRequestPaymentOutput:
+        unset::payer;
+    get_bucket_ownership_controls(GetBucketOwnershipControlsInput) -> GetBucketOwnershipControlsOutput:
+        unset::ownership;
+    put_bucket_ownership_controls(PutBucketOwnershipControlsInput) -> PutBucketOwnershipControlsOutput:
+        unset::put_ownership;
+    get_public_access_block(GetPublicAccessBlockInput) -> GetPublicAccessBlockOutput:
+        unset::public_block;
+    put_public_access_block(PutPublicAccessBlockInput) -> PutPublicAccessBlockOutput:
+        unset::put_public_block;
+    get_object(GetObjectInput) -> GetObjectOutput: get::get;
+    head_object(HeadObjectInput) -> HeadObjectOutput: get::head;
+    get_object_attributes(GetObjectAttributesInput) -> GetObjectAttributesOutput:
+        attributes::attributes;
+    get_object_tagging(GetObjectTaggingInput) -> GetObjectTaggingOutput: tagging::get_object;
+    put_object_tagging(PutObjectTaggingInput) -> PutObjectTaggingOutput: tagging::put_object;
+    delete_object_tagging(DeleteObjectTaggingInput) -> DeleteObjectTaggingOutput:
+        tagging::delete_object;
+    put_object(PutObjectInput) -> PutObjectOutput: put::put;
+    copy_object(CopyObjectInput) -> CopyObjectOutput: copy::copy;
+    delete_object(DeleteObjectInput) -> DeleteObjectOutput: delete::one;
+    delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput: delete::many;
+    list_objects(ListObjectsInput) -> ListObjectsOutput: list::objects;
+    list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output: list::objects_v2;
+    list_object_versions(ListObjectVersionsInput) -> ListObjectVersionsOutput: attributes::versions;
+    list_parts(ListPartsInput) -> ListPartsOutput: list::parts;
+    list_multipart_uploads(ListMultipartUploadsInput) -> ListMultipartUploadsOutput: list::uploads;
+    create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput:
+        multipart::create;
+    upload_part(UploadPartInput) -> UploadPartOutput: multipart::upload_part;
+    upload_part_copy(UploadPartCopyInput) -> UploadPartCopyOutput: multipart::upload_part_copy;
+    complete_multipart_upload(CompleteMultipartUploadInput) -> CompleteMultipartUploadOutput:
+        complete::complete;
+    abort_multipart_upload(AbortMultipartUploadInput) -> AbortMultipartUploadOutput:
+        multipart::abort;
 }

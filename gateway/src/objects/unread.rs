@@ -30,6 +30,7 @@ pub(crate) struct Lent(Arc<Mutex<State>>);
 struct State {
     body: Body,
     touched: bool,
+    broken: bool,
 }
 
 /// The other end of a [`Lent`] body.
@@ -51,6 +52,7 @@ pub(crate) fn lend(request: Request<Body>) -> (Request<Lent>, Option<Lender>) {
     let body = Arc::new(Mutex::new(State {
         body,
         touched: false,
+        broken: false,
     }));
     let lender = Lender {
         body: Arc::clone(&body),
@@ -63,6 +65,11 @@ pub(crate) fn lend(request: Request<Body>) -> (Request<Lent>, Option<Lender>) {
 }
 
 impl Lender {
+    /// Whether the client went away, or sent something that is no body, while it was read.
+    pub(super) fn is_broken(&self) -> bool {
+        self.body.lock().is_ok_and(|state| state.broken)
+    }
+
     /// Reads the rest of the body, and marks the answer if that does not end it.
     pub(crate) async fn finish<B>(self, mut answer: Response<B>) -> Response<B> {
         let taken = self.body.lock().ok().map(|mut state| {
@@ -116,7 +123,9 @@ impl HttpBody for Lent {
             return Poll::Ready(None);
         };
         state.touched = true;
-        Pin::new(&mut state.body).poll_frame(context)
+        let polled = Pin::new(&mut state.body).poll_frame(context);
+        state.broken |= matches!(polled, Poll::Ready(Some(Err(_))));
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -49,6 +49,8 @@ pub(super) struct Part {
     /// MD5 in hexadecimal.
     pub etag: String,
     pub modified: Timestamp,
+    /// Base64, by header name.
+    pub checksums: BTreeMap<String, String>,
 }
 
 /// What a completed upload becomes.
@@ -59,6 +61,8 @@ pub(super) struct Completed {
     pub(crate) size: u64,
     /// MD5 of the parts' MD5s, and their number.
     pub(crate) etag: String,
+    /// The parts that it is made of.
+    pub(crate) parts: Vec<Part>,
 }
 
 const COLUMNS: &str = "id, bucket, key, content_type, metadata, started_ms";
@@ -82,6 +86,7 @@ fn part_from_row(row: &Row<'_>) -> rusqlite::Result<Part> {
         size: unsigned(row.get(2)?),
         etag: row.get(3)?,
         modified: Timestamp::from_millisecond(row.get(4)?).unwrap_or_default(),
+        checksums: serde_json::from_str(row.get_ref(5)?.as_str()?).unwrap_or_default(),
     })
 }
 
@@ -142,7 +147,8 @@ pub(super) fn put_part(db: &Connection, upload: &str, part: &Part) -> Result<(),
         .query_row((upload, part.number), |row| row.get(0))
         .optional()?;
     db.prepare_cached(
-        "INSERT OR REPLACE INTO parts (upload, number, blob, size, etag, modified_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT OR REPLACE INTO parts (upload, number, blob, size, etag, modified_ms, checksums)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
     .execute((
         upload,
@@ -151,6 +157,7 @@ pub(super) fn put_part(db: &Connection, upload: &str, part: &Part) -> Result<(),
         signed(part.size),
         &part.etag,
         part.modified.as_millisecond(),
+        serde_json::to_string(&part.checksums).unwrap_or_default(),
     ))?;
     if let Some(before) = before {
         release(db, before)?;
@@ -166,7 +173,7 @@ pub(super) fn parts(
     limit: i64,
 ) -> Result<Vec<Part>, ObjectError> {
     let mut query = db.prepare_cached(
-        "SELECT number, blob, size, etag, modified_ms FROM parts WHERE upload = ?1 AND number > ?2
+        "SELECT number, blob, size, etag, modified_ms, checksums FROM parts WHERE upload = ?1 AND number > ?2
          ORDER BY number LIMIT ?3",
     )?;
     let rows = query.query_map((upload, after, limit), part_from_row)?;
@@ -223,6 +230,7 @@ pub(super) fn complete(
         .map(|part| (part.number, part))
         .collect();
     let mut pieces = Vec::with_capacity(wanted.len());
+    let mut parts_used = Vec::with_capacity(wanted.len());
     let mut digest = Md5::new();
     for (at, (number, etag)) in wanted.iter().enumerate() {
         let wrong = |reason: &str| ObjectError::Part {
@@ -242,6 +250,7 @@ pub(super) fn complete(
         }
         digest.update(hex::decode(&part.etag).unwrap_or_default());
         pieces.push((part.blob, part.size));
+        parts_used.push(part.clone());
     }
     let size = insert_pieces(db, new_blob, &pieces)?;
     forget(db, &upload.id)?;
@@ -251,6 +260,7 @@ pub(super) fn complete(
         blob: new_blob,
         size,
         etag,
+        parts: parts_used,
     })
 }
 

@@ -9,6 +9,7 @@ mod durability;
 mod flow;
 mod harness;
 mod jobs;
+mod notifications;
 mod presign;
 mod quotas;
 mod refusals;

@@ -7,7 +7,7 @@ use ring::hmac;
 
 use crate::harness::TestGateway;
 
-/// A signed request for `/bucket/key`; the key must need no escaping.
+/// A signed request for `/bucket/key` or `/bucket?name=value`; neither must need escaping or sorting.
 pub(crate) fn signed(gateway: &TestGateway, method: &Method, path: &str) -> RequestBuilder {
     let host = gateway.gateway().s3_address().to_string();
     let credentials = &gateway.gateway().settings().credentials;
@@ -15,8 +15,9 @@ pub(crate) fn signed(gateway: &TestGateway, method: &Method, path: &str) -> Requ
     let day = &now[..8];
     let scope = format!("{day}/us-east-1/s3/aws4_request");
     let headers = "host;x-amz-content-sha256;x-amz-date";
+    let (place, query) = path.split_once('?').unwrap_or((path, ""));
     let canonical = format!(
-        "{method}\n{path}\n\nhost:{host}\nx-amz-content-sha256:UNSIGNED-PAYLOAD\nx-amz-date:{now}\n\n{headers}\nUNSIGNED-PAYLOAD"
+        "{method}\n{place}\n{query}\nhost:{host}\nx-amz-content-sha256:UNSIGNED-PAYLOAD\nx-amz-date:{now}\n\n{headers}\nUNSIGNED-PAYLOAD"
     );
     let hashed = hex::encode(digest(&SHA256, canonical.as_bytes()));
     let text = format!("AWS4-HMAC-SHA256\n{now}\n{scope}\n{hashed}");

@@ -57,10 +57,12 @@ def test_location_and_versioning_have_their_plain_answers(s3, mc, bucket):
 def test_what_is_not_built_says_so(s3, bucket):
     s3.put_object(Bucket=bucket, Key="k", Body=b"")
     for call in [
-        lambda: s3.get_bucket_notification_configuration(Bucket=bucket),
-        lambda: s3.get_bucket_policy(Bucket=bucket),
-        lambda: s3.get_bucket_tagging(Bucket=bucket),
-        lambda: s3.get_object_tagging(Bucket=bucket, Key="k"),
+        lambda: s3.create_bucket(Bucket="locked-bucket", ObjectLockEnabledForBucket=True),
+        lambda: s3.put_object(Bucket=bucket, Key="k", Body=b"", ServerSideEncryption="AES256"),
+        lambda: s3.put_bucket_lifecycle_configuration(
+            Bucket=bucket,
+            LifecycleConfiguration={"Rules": [{"ID": "x", "Status": "Enabled", "Filter": {}, "Expiration": {"Days": 1}}]},
+        ),
         lambda: s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"}),
         lambda: s3.put_object(Bucket=bucket, Key="k", Body=b"", SSECustomerAlgorithm="AES256", SSECustomerKey="k" * 32),
     ]:

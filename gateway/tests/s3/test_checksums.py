@@ -48,3 +48,57 @@ def test_right_digests_are_kept_and_given_back(bucket, algorithm):
     s3.put_object(Bucket=bucket, Key="k", Body=content, ContentMD5=base64.b64encode(hashlib.md5(content).digest()).decode())
     s3.copy_object(Bucket=bucket, Key="copy", CopySource={"Bucket": bucket, "Key": "k"})
     assert body(s3, bucket, "copy") == content
+
+
+MIB = 1024 * 1024
+
+
+def plain():
+    return client(request_checksum_calculation="when_required", response_checksum_validation="when_required")
+
+
+@pytest.mark.parametrize("kind", ["FULL_OBJECT", "COMPOSITE"])
+def test_parts_make_the_checksum_of_the_whole(bucket, kind):
+    s3 = plain()
+    parts = [os.urandom(5 * MIB), os.urandom(5 * MIB), os.urandom(1000)]
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="k", ChecksumAlgorithm="CRC32", ChecksumType=kind)
+    at = {"Bucket": bucket, "Key": "k", "UploadId": upload["UploadId"]}
+    done = []
+    for number, content in enumerate(parts, 1):
+        # The last one comes without any: it is computed here.
+        claim = {} if number == 3 else {"ChecksumCRC32": crc32(content)}
+        answer = s3.upload_part(**at, PartNumber=number, Body=content, **claim)
+        done.append({"PartNumber": number, "ETag": answer["ETag"], "ChecksumCRC32": crc32(content)})
+    assert [part["ChecksumCRC32"] for part in s3.list_parts(**at)["Parts"]] == [crc32(part) for part in parts]
+    wrong = [{**done[0], "ChecksumCRC32": crc32(b"other")}, *done[1:]]
+    with refused(400, "InvalidPart"):
+        s3.complete_multipart_upload(**at, MultipartUpload={"Parts": wrong})
+    with refused(400, "BadDigest"):
+        s3.complete_multipart_upload(**at, MultipartUpload={"Parts": done}, ChecksumCRC32=crc32(b"other"))
+    whole = crc32(b"".join(parts))
+    if kind == "COMPOSITE":
+        whole = crc32(b"".join(base64.b64decode(crc32(part)) for part in parts)) + "-3"
+    answer = s3.complete_multipart_upload(**at, MultipartUpload={"Parts": done}, ChecksumCRC32=whole)
+    assert (answer["ChecksumCRC32"], answer["ChecksumType"]) == (whole, kind)
+    head = s3.head_object(Bucket=bucket, Key="k", ChecksumMode="ENABLED")
+    assert (head["ChecksumCRC32"], head["ChecksumType"]) == (whole, kind)
+    found = s3.get_object_attributes(Bucket=bucket, Key="k", ObjectAttributes=["ETag", "Checksum", "ObjectParts", "ObjectSize"])
+    assert found["Checksum"] == {"ChecksumCRC32": whole, "ChecksumType": kind}
+    assert (found["ObjectParts"]["TotalPartsCount"], found["ObjectSize"]) == (3, 10 * MIB + 1000)
+
+
+def test_a_checksum_that_cannot_be_is_refused_at_the_start(bucket):
+    for algorithm, kind in [("SHA256", "FULL_OBJECT"), ("CRC64NVME", "COMPOSITE")]:
+        with refused(400, "InvalidArgument"):
+            plain().create_multipart_upload(Bucket=bucket, Key="k", ChecksumAlgorithm=algorithm, ChecksumType=kind)
+
+
+def test_boto3s_own_uploads_carry_their_checksums(bucket, tmp_path):
+    s3 = client(request_checksum_calculation="when_supported")
+    file = tmp_path / "file"
+    file.write_bytes(os.urandom(17 * MIB))
+    s3.upload_file(str(file), bucket, "k")
+    head = s3.head_object(Bucket=bucket, Key="k", ChecksumMode="ENABLED")
+    assert head["ETag"].endswith('-3"') and head["ChecksumCRC32"]
+    s3.download_file(bucket, "k", str(tmp_path / "back"))
+    assert (tmp_path / "back").read_bytes() == file.read_bytes()

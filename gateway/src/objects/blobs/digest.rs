@@ -27,6 +27,8 @@ pub(crate) struct Expected {
     pub(crate) length: Option<u64>,
     /// Pairs of a name of [`CHECKSUMS`] and its value; `None` when it follows in a trailer.
     pub(crate) checksums: Vec<(&'static str, Option<String>)>,
+    /// One of [`CHECKSUMS`] that nobody announced, but that is wanted.
+    pub(crate) wanted: Option<&'static str>,
 }
 
 /// Digests in the making.
@@ -48,8 +50,9 @@ pub(super) struct Found {
 impl Digests {
     pub(super) fn new(expected: &Expected) -> Self {
         let mut checksums = ChecksumHasher::default();
-        for (name, _) in &expected.checksums {
-            match *name {
+        let announced = expected.checksums.iter().map(|(name, _)| *name);
+        for name in announced.chain(expected.wanted) {
+            match name {
                 "x-amz-checksum-crc32" => checksums.crc32 = Some(Crc32::new()),
                 "x-amz-checksum-crc32c" => checksums.crc32c = Some(Crc32c::new()),
                 "x-amz-checksum-crc64nvme" => checksums.crc64nvme = Some(Crc64Nvme::new()),
@@ -127,6 +130,9 @@ impl Expected {
                 .and_then(|(_, value)| value.clone())
                 .or_else(|| trailer(name));
             let Some(expected) = expected else {
+                if announced.is_none() {
+                    continue; // Wanted by us alone.
+                }
                 return Err(ObjectError::Receive(format!(
                     "the trailer {name} was announced but did not come"
                 )));

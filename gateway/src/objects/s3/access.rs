@@ -178,18 +178,17 @@ impl Access {
         &self,
         access_key: Option<&str>,
         bucket: Option<&str>,
-    ) -> S3Result<Caller> {
+    ) -> S3Result<()> {
         let Some(access_key) = access_key else {
             let text = "sign the request: there is no anonymous access here";
             return Err(S3Error::with_message(S3ErrorCode::AccessDenied, text));
         };
         let caller = self.credentials.caller(access_key);
         match bucket {
-            Some(bucket) => self.on_bucket(&caller, bucket, Needs::Read).await?,
-            None if caller.is_administrator() => (),
-            None => return Err(denied("all buckets")),
+            Some(bucket) => self.on_bucket(&caller, bucket, Needs::Read).await,
+            None if caller.is_administrator() => Ok(()),
+            None => Err(denied("all buckets")),
         }
-        Ok(caller)
     }
 }
 

@@ -11,7 +11,7 @@ use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
 use super::list::owner;
 use super::request::timestamp;
-use super::{Server, access};
+use super::{Server, access, acl};
 use crate::auth::access::{may_change_bucket, may_read_bucket};
 use crate::objects::buckets::{self, Bucket};
 use crate::objects::rows::require_bucket;
@@ -22,7 +22,22 @@ pub(super) async fn create(
     request: S3Request<CreateBucketInput>,
 ) -> S3Result<S3Response<CreateBucketOutput>> {
     let caller = access::caller(&request)?;
-    let name = request.input.bucket;
+    let input = request.input;
+    acl::refuse(
+        input.acl.as_ref().map(dto::BucketCannedACL::as_str),
+        [
+            input.grant_full_control.as_ref(),
+            input.grant_read.as_ref(),
+            input.grant_read_acp.as_ref(),
+            input.grant_write.as_ref(),
+            input.grant_write_acp.as_ref(),
+        ],
+    )?;
+    if input.object_lock_enabled_for_bucket == Some(true) {
+        let text = "objects cannot be locked here: make the bucket without object lock";
+        return Err(S3Error::with_message(S3ErrorCode::NotImplemented, text));
+    }
+    let name = input.bucket;
     let location = format!("/{name}");
     let uid = caller.uid().unwrap_or_default().to_owned();
     let bucket = Bucket::private(name, &caller, &server.settings.cluster);

@@ -3,12 +3,14 @@
 use jiff::Timestamp;
 use s3s::dto::{
     CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, MetadataDirective,
+    TaggingDirective,
 };
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
 use super::Server;
 use super::get::refuse_versions;
-use super::request::{self, Kept, kept, timestamp};
+use super::request::{self, Kept, kept, refuse, timestamp};
+use super::tagging::{self, TAGGING};
 use crate::objects::conditions::{Conditions, Verdict};
 use crate::objects::rows::{self, NewObject};
 use crate::objects::{ObjectError, quotas};
@@ -52,6 +54,19 @@ pub(super) async fn copy(
             return Err(request::invalid(text));
         }
     };
+    refuse!(input);
+    let tags = match input
+        .tagging_directive
+        .as_ref()
+        .map(TaggingDirective::as_str)
+    {
+        None | Some("COPY") => None,
+        Some("REPLACE") => Some(tagging::of_header(input.tagging.take())?),
+        Some(other) => {
+            let text = format!("x-amz-tagging-directive is {other:?}; it must be COPY or REPLACE");
+            return Err(request::invalid(text));
+        }
+    };
     let kept: Kept = kept!(input);
     let replacement = if replaces {
         Some(kept.into_stored()?)
@@ -59,7 +74,7 @@ pub(super) async fn copy(
         None
     };
     let (bucket, key) = (input.bucket, input.key);
-    if !replaces && bucket == from_bucket && key == from_key {
+    if !replaces && tags.is_none() && bucket == from_bucket && key == from_key {
         let text = "This copy request is illegal because it is trying to copy an object to itself without changing \
                     the object's metadata: send x-amz-metadata-directive: REPLACE";
         return Err(S3Error::with_message(S3ErrorCode::InvalidRequest, text));
@@ -69,18 +84,21 @@ pub(super) async fn copy(
             let from = rows::get(db, &from_bucket, &from_key)?;
             judge(&conditions, &from)?;
             quotas::check_object(db, &bucket, &key, from.size)?;
-            let (content_type, metadata) = match replacement {
+            let (content_type, mut metadata) = match replacement {
                 Some((content_type, mut metadata)) => {
-                    // The bytes are the same, and so are their checksums.
-                    let checksums = from
-                        .metadata
-                        .iter()
-                        .filter(|(name, _)| name.starts_with("x-amz-checksum-"));
-                    metadata.extend(checksums.map(|(name, value)| (name.clone(), value.clone())));
+                    // The bytes are the same, and so are their checksums; tags have a directive of their own.
+                    let stays = from.metadata.iter().filter(|(name, _)| {
+                        name.starts_with("x-amz-checksum-") || *name == TAGGING
+                    });
+                    metadata.extend(stays.map(|(name, value)| (name.clone(), value.clone())));
                     (content_type, metadata)
                 }
                 None => (from.content_type, from.metadata),
             };
+            if let Some(tags) = tags {
+                metadata.remove(TAGGING);
+                metadata.extend(tags.map(|tags| (TAGGING.to_owned(), tags)));
+            }
             let object = NewObject {
                 bucket,
                 key,

@@ -12,6 +12,7 @@ use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, dto};
 
 use super::Server;
 use super::request::{self, timestamp};
+use super::tagging;
 use crate::objects::blobs::Content;
 use crate::objects::conditions::{Conditions, Verdict};
 use crate::objects::rows;
@@ -47,6 +48,13 @@ macro_rules! checksums {
         $output.checksum_crc64nvme = stored("x-amz-checksum-crc64nvme");
         $output.checksum_sha1 = stored("x-amz-checksum-sha1");
         $output.checksum_sha256 = stored("x-amz-checksum-sha256");
+        if $object
+            .metadata
+            .keys()
+            .any(|name| crate::objects::blobs::CHECKSUMS.contains(&name.as_str()))
+        {
+            $output.checksum_type = Some(checksum_type(&$object.metadata));
+        }
     };
 }
 pub(super) async fn get(
@@ -96,6 +104,7 @@ pub(super) async fn get(
         ..GetObjectOutput::default()
     };
     describe!(output, object);
+    output.tag_count = tagging::count(&object.metadata);
     if whole && input.checksum_mode.is_some() {
         checksums!(output, object);
     }
@@ -141,7 +150,24 @@ pub(super) async fn head(
     } else {
         StatusCode::PARTIAL_CONTENT
     };
-    Ok(S3Response::with_status(output, status))
+    let mut answer = S3Response::with_status(output, status);
+    if let Some(tags) = tagging::count(&object.metadata) {
+        answer
+            .headers
+            .insert("x-amz-tagging-count", HeaderValue::from(tags));
+    }
+    Ok(answer)
+}
+
+/// Of which kind the kept checksums are: of the whole content, unless it came in parts and the client wanted theirs
+/// put together.
+pub(super) fn checksum_type(
+    metadata: &std::collections::BTreeMap<String, String>,
+) -> dto::ChecksumType {
+    let kind = metadata
+        .get(request::CHECKSUM_TYPE)
+        .map_or(dto::ChecksumType::FULL_OBJECT, String::as_str);
+    dto::ChecksumType::from(kind.to_owned())
 }
 
 /// The only version of an object is called "null".

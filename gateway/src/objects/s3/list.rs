@@ -30,10 +30,10 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
 
 /// Writes keys as the client wants them: XML cannot carry all characters.
 #[derive(Debug, Clone)]
-struct Keys(Option<EncodingType>);
+pub(super) struct Keys(Option<EncodingType>);
 
 impl Keys {
-    fn new(encoding: Option<EncodingType>) -> S3Result<Self> {
+    pub(super) fn new(encoding: Option<EncodingType>) -> S3Result<Self> {
         match encoding.as_ref().map(EncodingType::as_str) {
             None | Some("url") => Ok(Self(encoding)),
             Some(other) => Err(request::invalid(format!(
@@ -42,7 +42,7 @@ impl Keys {
         }
     }
 
-    fn show(&self, key: &str) -> String {
+    pub(super) fn show(&self, key: &str) -> String {
         if self.0.is_some() {
             utf8_percent_encode(key, PLAIN).to_string()
         } else {
@@ -50,7 +50,11 @@ impl Keys {
         }
     }
 
-    fn prefixes(&self, prefixes: &[String]) -> Option<Vec<CommonPrefix>> {
+    pub(super) fn encoding(self) -> Option<EncodingType> {
+        self.0
+    }
+
+    pub(super) fn prefixes(&self, prefixes: &[String]) -> Option<Vec<CommonPrefix>> {
         let shown = |prefix: &String| CommonPrefix {
             prefix: Some(self.show(prefix)),
         };
@@ -73,15 +77,21 @@ impl Keys {
     }
 }
 
-/// Everything belongs to the gateway.
+/// Stands for whoever owns the bucket, where looking him up is not worth it.
 pub(super) fn owner() -> Owner {
+    owner_of("")
+}
+
+/// An owner of buckets; the administrator's name is empty.
+pub(super) fn owner_of(uid: &str) -> Owner {
+    let name = if uid.is_empty() { "spillway" } else { uid };
     Owner {
-        display_name: Some("spillway".to_owned()),
-        id: Some("spillway".to_owned()),
+        display_name: Some(name.to_owned()),
+        id: Some(name.to_owned()),
     }
 }
 
-fn page_size(name: &str, asked: Option<i32>) -> S3Result<i32> {
+pub(super) fn page_size(name: &str, asked: Option<i32>) -> S3Result<i32> {
     match asked.unwrap_or(PAGE) {
         asked if asked < 0 => Err(request::invalid(format!(
             "{name} is {asked}; it must be 0 to {PAGE}"
@@ -190,7 +200,11 @@ pub(super) async fn parts(
         e_tag: Some(request::etag(&part.etag)),
         size: Some(signed(part.size)),
         last_modified: Some(timestamp(part.modified)),
-        ..dto::Part::default()
+        checksum_crc32: part.checksums.get("x-amz-checksum-crc32").cloned(),
+        checksum_crc32c: part.checksums.get("x-amz-checksum-crc32c").cloned(),
+        checksum_crc64nvme: part.checksums.get("x-amz-checksum-crc64nvme").cloned(),
+        checksum_sha1: part.checksums.get("x-amz-checksum-sha1").cloned(),
+        checksum_sha256: part.checksums.get("x-amz-checksum-sha256").cloned(),
     };
     Ok(S3Response::new(ListPartsOutput {
         bucket: Some(input.bucket),

@@ -3,21 +3,21 @@
 use futures::StreamExt;
 use jiff::Timestamp;
 use s3s::dto::{
-    AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput,
-    CompleteMultipartUploadOutput, CopyPartResult, CreateMultipartUploadInput,
-    CreateMultipartUploadOutput, Range, UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput,
-    UploadPartOutput,
+    AbortMultipartUploadInput, AbortMultipartUploadOutput, CopyPartResult,
+    CreateMultipartUploadInput, CreateMultipartUploadOutput, Range, UploadPartCopyInput,
+    UploadPartCopyOutput, UploadPartInput, UploadPartOutput,
 };
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use uuid::Uuid;
 
 use super::Server;
+use super::checksums;
 use super::copy::{judge, source, source_conditions};
-use super::put::{receive, refuse_encryption};
-use super::request::{self, Kept, kept, timestamp};
+use super::put::receive;
+use super::request::{self, Kept, kept, refuse, timestamp};
+use super::tagging::{self, TAGGING};
 use crate::objects::blobs::{Content, Expected, no_trailer};
-use crate::objects::conditions::Conditions;
-use crate::objects::rows::{self, NewObject};
+use crate::objects::rows;
 use crate::objects::uploads::{self, MAX_PARTS, Part, Upload};
 use crate::objects::{Effects, NewBlob, ObjectError, quotas};
 
@@ -26,9 +26,23 @@ pub(super) async fn create(
     request: S3Request<CreateMultipartUploadInput>,
 ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
     let mut input = request.input;
-    refuse_encryption(input.sse_customer_algorithm.as_ref())?;
+    refuse!(input);
+    let tags = tagging::of_header(input.tagging.take())?;
     let kept: Kept = kept!(input);
-    let (content_type, metadata) = kept.into_stored()?;
+    let (content_type, mut metadata) = kept.into_stored()?;
+    metadata.extend(tags.map(|tags| (TAGGING.to_owned(), tags)));
+    let wanted = input
+        .checksum_algorithm
+        .as_ref()
+        .map(s3s::dto::ChecksumAlgorithm::as_str);
+    checksums::want(
+        &mut metadata,
+        wanted,
+        input
+            .checksum_type
+            .as_ref()
+            .map(s3s::dto::ChecksumType::as_str),
+    )?;
     let upload = Upload {
         id: Uuid::new_v4().simple().to_string(),
         bucket: input.bucket,
@@ -41,7 +55,7 @@ pub(super) async fn create(
         bucket: Some(upload.bucket.clone()),
         key: Some(upload.key.clone()),
         upload_id: Some(upload.id.clone()),
-        // Echoed, or clients take it for ignored and refuse to go on. Parts are verified as they arrive.
+        // Echoed, or clients take it for ignored and refuse to go on.
         checksum_algorithm: input.checksum_algorithm,
         checksum_type: input.checksum_type,
         ..CreateMultipartUploadOutput::default()
@@ -62,19 +76,20 @@ pub(super) async fn upload_part(
         request.input.content_md5.take(),
         request.input.content_length.take(),
     );
-    let expected = request::expected(&request, md5, length);
+    let mut expected = request::expected(&request, md5, length);
     let input = request.input;
-    refuse_encryption(input.sse_customer_algorithm.as_ref())?;
+    request::refuse_encryption(input.sse_customer_algorithm.as_ref(), None)?;
     let number = part_number(input.part_number)?;
     let (id, bucket, key) = (
         input.upload_id.clone(),
         input.bucket.clone(),
         input.key.clone(),
     );
-    server
+    let upload = server
         .store
         .read(move |db| uploads::get(db, &id, &bucket, &key))
         .await?;
+    expected.wanted = checksums::wanted(&upload.metadata);
     let received = receive(server, input.body, &expected, trailer).await?;
     let etag = received.blob.md5.clone();
     add_part(
@@ -82,6 +97,7 @@ pub(super) async fn upload_part(
         (input.upload_id, input.bucket, input.key),
         number,
         received.blob,
+        &received.checksums,
     )
     .await?;
     let mut output = UploadPartOutput {
@@ -113,15 +129,15 @@ pub(super) async fn upload_part_copy(
         input.bucket.clone(),
         input.key.clone(),
     );
-    let (size, content) = server
+    let (size, content, upload) = server
         .store
         .read(move |db| {
-            uploads::get(db, &id, &bucket, &key)?;
+            let upload = uploads::get(db, &id, &bucket, &key)?;
             let from = rows::get(db, &from_bucket, &from_key)?;
             judge(&conditions, &from)?;
             let content =
                 Content::find(db, from.blob)?.ok_or(ObjectError::NoSuchBlob(from.blob))?;
-            Ok::<_, ObjectError>((from.size, content))
+            Ok::<_, ObjectError>((from.size, content, upload))
         })
         .await?;
     let range = match &input.copy_source_range {
@@ -148,6 +164,7 @@ pub(super) async fn upload_part_copy(
     // Bytes are copied: a part has its own MD5, which only reading tells.
     let expected = Expected {
         length: Some(range.end - range.start),
+        wanted: checksums::wanted(&upload.metadata),
         ..Expected::default()
     };
     let bytes = server.blobs.stream(content, range).await?.boxed();
@@ -162,6 +179,7 @@ pub(super) async fn upload_part_copy(
         (input.upload_id, input.bucket, input.key),
         number,
         received.blob,
+        &received.checksums,
     )
     .await?;
     let result = CopyPartResult {
@@ -180,6 +198,7 @@ async fn add_part(
     (id, bucket, key): (String, String, String),
     number: i64,
     blob: NewBlob,
+    checksums: &[(&'static str, String)],
 ) -> Result<(), ObjectError> {
     let part = Part {
         number,
@@ -187,6 +206,10 @@ async fn add_part(
         size: blob.size,
         etag: blob.md5.clone(),
         modified: Timestamp::now(),
+        checksums: checksums
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect(),
     };
     server
         .publish(move |db, _| {
@@ -200,7 +223,7 @@ async fn add_part(
         .await
 }
 
-fn part_number(number: i32) -> S3Result<i64> {
+pub(super) fn part_number(number: i32) -> S3Result<i64> {
     let number = i64::from(number);
     if (1..=MAX_PARTS).contains(&number) {
         return Ok(number);
@@ -208,73 +231,6 @@ fn part_number(number: i32) -> S3Result<i64> {
     Err(request::invalid(format!(
         "the part number is {number}; it must be 1 to {MAX_PARTS}"
     )))
-}
-
-pub(super) async fn complete(
-    server: &Server,
-    request: S3Request<CompleteMultipartUploadInput>,
-) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
-    let actor = request::actor(&request);
-    let input = request.input;
-    let conditions = Conditions {
-        if_match: request::tag(input.if_match),
-        if_none_match: request::tag(input.if_none_match),
-        ..Conditions::default()
-    };
-    let mut wanted = Vec::new();
-    for part in input
-        .multipart_upload
-        .and_then(|upload| upload.parts)
-        .unwrap_or_default()
-    {
-        let (Some(number), Some(etag)) = (part.part_number, part.e_tag) else {
-            return Err(S3Error::with_message(
-                S3ErrorCode::MalformedXML,
-                "each part needs PartNumber and ETag",
-            ));
-        };
-        wanted.push((part_number(number)?, etag.into_value()));
-    }
-    let (bucket, key) = (input.bucket.clone(), input.key.clone());
-    let new_blob = server.blobs.next_id();
-    let size_said = input.mpu_object_size;
-    let etag = server
-        .publish(move |db, queue| {
-            let upload = uploads::get(db, &input.upload_id, &input.bucket, &input.key)?;
-            let done = uploads::complete(db, upload, &wanted, &conditions, new_blob)?;
-            if let Some(said) = size_said
-                && said != crate::objects::blobs::signed(done.size)
-            {
-                let expected = crate::objects::blobs::unsigned(said);
-                return Err(ObjectError::Length {
-                    expected,
-                    found: done.size,
-                });
-            }
-            let target = &done.upload;
-            quotas::check_object(db, &target.bucket, &target.key, done.size)?;
-            let object = NewObject {
-                bucket: done.upload.bucket,
-                key: done.upload.key,
-                etag: done.etag,
-                content_type: done.upload.content_type,
-                metadata: done.upload.metadata,
-                event: "s3:ObjectCreated:CompleteMultipartUpload",
-                principal: actor.principal,
-                source_ip: actor.source_ip,
-                user_agent: actor.user_agent,
-            };
-            let effects = rows::put_object(db, queue, &object, done.blob)?;
-            Ok((object.etag, None, effects))
-        })
-        .await?;
-    Ok(S3Response::new(CompleteMultipartUploadOutput {
-        location: Some(format!("/{bucket}/{key}")),
-        bucket: Some(bucket),
-        key: Some(key),
-        e_tag: Some(request::etag(&etag)),
-        ..CompleteMultipartUploadOutput::default()
-    }))
 }
 
 pub(super) async fn abort(

@@ -1,25 +1,19 @@
-//! `PutObject`, `PostObject`, and deleting.
+//! `PutObject` and `PostObject`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use s3s::dto::{
-    DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject,
-    PutObjectInput, PutObjectOutput, StreamingBlob,
-};
+use axum::http::Method;
+use s3s::dto::{PutObjectInput, PutObjectOutput, StreamingBlob};
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
 use super::Server;
-use super::get::refuse_versions;
-use super::request::{self, Kept, kept};
+use super::request::{self, Kept, kept, refuse};
+use super::tagging::{self, TAGGING};
 use crate::objects::blobs::{Expected, INLINE, Received, Trailer};
 use crate::objects::conditions::Conditions;
 use crate::objects::rows::{self, NewObject};
-use crate::objects::{Effects, ObjectError, keys, quotas};
-use crate::queue::Queue;
-
-/// Keys that one request deletes at most.
-const DELETES: usize = 1000;
+use crate::objects::{ObjectError, keys, quotas};
 
 /// How long a client may send nothing before its upload is given up.
 const STALLED: Duration = Duration::from_mins(1);
@@ -27,8 +21,13 @@ const STALLED: Duration = Duration::from_mins(1);
 pub(super) async fn put(
     server: &Server,
     mut request: S3Request<PutObjectInput>,
-    event: &'static str,
 ) -> S3Result<S3Response<PutObjectOutput>> {
+    // A form upload comes here by way of `post_object`, whose default this is.
+    let event = if request.method == Method::POST {
+        "s3:ObjectCreated:Post"
+    } else {
+        "s3:ObjectCreated:Put"
+    };
     let actor = request::actor(&request);
     let trailer = request::trailer(&mut request);
     let (md5, length) = (
@@ -37,15 +36,17 @@ pub(super) async fn put(
     );
     let expected = request::expected(&request, md5, length);
     let mut input = request.input;
-    refuse_encryption(input.sse_customer_algorithm.as_ref())?;
+    refuse!(input);
     if input.write_offset_bytes.is_some() {
         return Err(S3Error::with_message(
             S3ErrorCode::NotImplemented,
             "appending to objects is not implemented",
         ));
     }
+    let tags = tagging::of_header(input.tagging.take())?;
     let kept: Kept = kept!(input);
-    let (content_type, metadata) = kept.into_stored()?;
+    let (content_type, mut metadata) = kept.into_stored()?;
+    metadata.extend(tags.map(|tags| (TAGGING.to_owned(), tags)));
     let conditions = Conditions {
         if_match: request::tag(input.if_match),
         if_none_match: request::tag(input.if_none_match),
@@ -164,81 +165,4 @@ async fn early_refusals(
         }
     };
     server.store.read(check).await
-}
-
-/// Encryption with keys of the client's is not to be ignored silently.
-pub(super) fn refuse_encryption(algorithm: Option<&String>) -> S3Result<()> {
-    if algorithm.is_some() {
-        let text = "encryption with keys of the client (SSE-C) is not implemented";
-        return Err(S3Error::with_message(S3ErrorCode::NotImplemented, text));
-    }
-    Ok(())
-}
-
-pub(super) async fn delete(
-    server: &Server,
-    request: S3Request<DeleteObjectInput>,
-) -> S3Result<S3Response<DeleteObjectOutput>> {
-    let actor = request::actor(&request);
-    let DeleteObjectInput {
-        bucket,
-        key,
-        if_match,
-        version_id,
-        ..
-    } = request.input;
-    refuse_versions(version_id.as_deref())?;
-    let conditions = Conditions {
-        if_match: request::tag(if_match),
-        ..Conditions::default()
-    };
-    let delete = move |db: &rusqlite::Connection, queue: &Queue| {
-        rows::require_bucket(db, &bucket)?;
-        if !conditions.is_empty() {
-            conditions.check(rows::find(db, &bucket, &key)?.as_ref(), &bucket, &key)?;
-        }
-        let effects = rows::delete(db, queue, &bucket, &key, &actor)?;
-        Ok(((), None, effects))
-    };
-    server.publish(delete).await?;
-    Ok(S3Response::new(DeleteObjectOutput::default()))
-}
-
-pub(super) async fn delete_all(
-    server: &Server,
-    request: S3Request<DeleteObjectsInput>,
-) -> S3Result<S3Response<DeleteObjectsOutput>> {
-    let actor = request::actor(&request);
-    let DeleteObjectsInput { bucket, delete, .. } = request.input;
-    let keys: Vec<String> = delete
-        .objects
-        .into_iter()
-        .map(|object| object.key)
-        .collect();
-    if keys.is_empty() || keys.len() > DELETES {
-        let text = format!(
-            "{} keys are named; one request deletes 1 to {DELETES}",
-            keys.len()
-        );
-        return Err(S3Error::with_message(S3ErrorCode::MalformedXML, text));
-    }
-    let named = keys.clone();
-    let delete_all = move |db: &rusqlite::Connection, queue: &Queue| {
-        rows::require_bucket(db, &bucket)?;
-        let mut effects = Effects::default();
-        for key in &named {
-            effects.add(rows::delete(db, queue, &bucket, key, &actor)?);
-        }
-        Ok(((), None, effects))
-    };
-    server.publish(delete_all).await?;
-    let mut output = DeleteObjectsOutput::default();
-    if delete.quiet != Some(true) {
-        let deleted = |key| DeletedObject {
-            key: Some(key),
-            ..DeletedObject::default()
-        };
-        output.deleted = Some(keys.into_iter().map(deleted).collect());
-    }
-    Ok(S3Response::new(output))
 }

@@ -18,6 +18,9 @@ use crate::objects::rows::KEPT_HEADERS;
 /// Prefix of the headers that carry the user's metadata.
 const USER: &str = "x-amz-meta-";
 
+/// Where the kind of an object's checksums is kept among its metadata.
+pub(super) const CHECKSUM_TYPE: &str = "x-amz-checksum-type";
+
 /// What S3 says of an object whose uploader said nothing.
 pub(super) const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
 
@@ -71,6 +74,75 @@ macro_rules! kept {
     };
 }
 pub(super) use kept;
+
+/// Refuses what an upload asks for that is not here: to ignore it silently would be a lie. The fields have the same
+/// names in several types.
+macro_rules! refuse {
+    ($input:expr) => {
+        crate::objects::s3::acl::refuse(
+            $input.acl.as_ref().map(|acl| acl.as_str()),
+            [
+                $input.grant_full_control.as_ref(),
+                $input.grant_read.as_ref(),
+                $input.grant_read_acp.as_ref(),
+                $input.grant_write_acp.as_ref(),
+            ],
+        )?;
+        crate::objects::s3::request::refuse_encryption(
+            $input.sse_customer_algorithm.as_ref(),
+            $input
+                .server_side_encryption
+                .as_ref()
+                .map(|kind| kind.as_str()),
+        )?;
+        crate::objects::s3::request::refuse_lock(
+            $input.object_lock_mode.is_some()
+                || $input.object_lock_retain_until_date.is_some()
+                || $input
+                    .object_lock_legal_hold_status
+                    .as_ref()
+                    .is_some_and(|hold| hold.as_str() != "OFF"),
+        )?;
+        crate::objects::s3::request::check_class(
+            $input.storage_class.as_ref().map(|class| class.as_str()),
+        )?;
+    };
+}
+pub(super) use refuse;
+
+/// Nothing is encrypted here.
+pub(super) fn refuse_encryption(customer: Option<&String>, kind: Option<&str>) -> S3Result<()> {
+    let what = match (customer, kind) {
+        (Some(_), _) => "encryption with keys of the client (SSE-C)",
+        (_, Some(_)) => "encryption at rest (x-amz-server-side-encryption)",
+        (None, None) => return Ok(()),
+    };
+    let text = format!("{what} is not implemented");
+    Err(S3Error::with_message(S3ErrorCode::NotImplemented, text))
+}
+
+/// As buckets answer that have no lock configuration.
+pub(super) fn refuse_lock(asks: bool) -> S3Result<()> {
+    if asks {
+        let text = "Bucket is missing Object Lock Configuration: objects cannot be locked here";
+        return Err(S3Error::with_message(S3ErrorCode::InvalidRequest, text));
+    }
+    Ok(())
+}
+
+/// There is one class; the old name of a second one is taken for it, as `MinIO` does.
+pub(super) fn check_class(class: Option<&str>) -> S3Result<()> {
+    match class {
+        None | Some("STANDARD" | "REDUCED_REDUNDANCY") => Ok(()),
+        Some(other) => {
+            let text = format!("the storage class {other:?} is not known; expected STANDARD");
+            Err(S3Error::with_message(
+                S3ErrorCode::InvalidStorageClass,
+                text,
+            ))
+        }
+    }
+}
 
 impl Kept {
     /// Content type and metadata as they are stored.
@@ -160,6 +232,7 @@ pub(super) fn expected<T>(
         md5,
         length: length.and_then(|length| u64::try_from(length).ok()),
         checksums: CHECKSUMS.into_iter().filter_map(announced).collect(),
+        wanted: None,
     }
 }
 
