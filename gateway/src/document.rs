@@ -99,7 +99,11 @@ fn documented(layers: Layers, operation: &Operation) -> Documented {
     let mut documented = take(&mut annotated, method).unwrap_or_else(|| {
         panic!("{handler} is routed as {method}, but its #[utoipa::path] says something else")
     });
-    documented.operation_id = Some(handler.replace([' ', ':'], "_").replace("____", "_"));
+    let name = handler.replace([' ', ':'], "_").replace("____", "_");
+    documented.operation_id = Some(match layers {
+        Layers::Administrator => format!("reports_{name}"),
+        _ => name,
+    });
     documented.tags.get_or_insert_with(|| vec![tag(path)]);
     let parameters = documented.parameters.get_or_insert_default();
     for parameter in parameters.iter_mut() {

@@ -77,6 +77,9 @@ fn sent(shown: &Schemas) -> Schemas {
     let known = |name: &str| shown.contains_key(name);
     let mut sent = Schemas::new();
     for (name, schema) in shown {
+        if name == "ServiceVolumeStatus" {
+            continue; // The server sets it.
+        }
         let RefOr::T(Schema::Object(object)) = schema else {
             continue;
         };
