@@ -118,7 +118,7 @@ pub(crate) fn service(
         .fallback(problem::page_not_found)
         .method_not_allowed_fallback(problem::page_not_found)
         .layer(CatchPanicLayer::custom(|_| {
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            (StatusCode::INTERNAL_SERVER_ERROR, "").into_response()
         }))
         .layer(from_fn(limits::heard_out));
     let router = cors::allow(router, &app.settings.cors_origins);

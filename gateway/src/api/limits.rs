@@ -16,7 +16,7 @@ pub(super) async fn bounded(State(app): State<App>, request: Request, next: Next
     let limit = app.settings.limits.request_timeout;
     let served = async {
         let Ok(_permit) = Arc::clone(&app.room).acquire_owned().await else {
-            return StatusCode::SERVICE_UNAVAILABLE.into_response();
+            return (StatusCode::SERVICE_UNAVAILABLE, "").into_response();
         };
         next.run(request).await
     };

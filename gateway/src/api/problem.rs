@@ -113,7 +113,8 @@ impl From<ObjectError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         match self {
-            Self::Empty(status) => status.into_response(),
+            // No text, but of a type: what an error holds is always text, as the document says.
+            Self::Empty(status) => (status, "").into_response(),
             Self::Text(status, text) => (status, text).into_response(),
         }
     }

@@ -97,6 +97,7 @@ fn challenge() -> Response {
             header::WWW_AUTHENTICATE,
             "Basic realm=\"Authorization Required\"",
         )],
+        "",
     )
         .into_response()
 }

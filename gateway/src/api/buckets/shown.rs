@@ -23,6 +23,7 @@ pub(super) struct Shown {
     storage_usage: Usage,
     attribution: &'static str,
     #[serde(flatten)]
+    #[cfg_attr(test, schema(value_type = Paging))]
     paging: Option<Paging>,
 }
 
@@ -61,7 +62,9 @@ struct Usage {
 pub(super) struct Paging {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) next_page: Option<String>,
+    #[cfg_attr(test, schema(required = false))]
     pub(super) is_truncated: bool,
+    #[cfg_attr(test, schema(required = false))]
     pub(super) returned_items: usize,
 }
 
