@@ -75,15 +75,15 @@ async fn recount(shared: &Shared) -> Result<(), StoreError> {
 
 /// Services that have jobs but are not there (any more), or were made anew after some of their jobs.
 pub(crate) fn orphaned(db: &Connection) -> Result<Vec<String>, StoreError> {
-    // One look-up in the index per service, however many jobs each has.
+    // One look-up in the index per service, however many jobs each has. Jobs have names, too: `known` keeps them apart.
     let mut statement = db.prepare(
-        "WITH RECURSIVE names (name) AS (
+        "WITH RECURSIVE names (known) AS (
             SELECT min(service) FROM jobs
             UNION ALL
-            SELECT (SELECT min(service) FROM jobs WHERE service > name) FROM names WHERE name IS NOT NULL)
-         SELECT name FROM names LEFT JOIN services USING (name) WHERE name IS NOT NULL AND (
+            SELECT (SELECT min(service) FROM jobs WHERE service > known) FROM names WHERE known IS NOT NULL)
+         SELECT known FROM names LEFT JOIN services ON services.name = known WHERE known IS NOT NULL AND (
             services.created_ms IS NULL OR services.created_ms >
-            (SELECT created_ms FROM jobs WHERE service = name ORDER BY id LIMIT 1))",
+            (SELECT created_ms FROM jobs WHERE service = known ORDER BY id LIMIT 1))",
     )?;
     let names = statement.query_map([], |row| row.get(0))?;
     Ok(names.collect::<Result<_, _>>()?)
@@ -174,5 +174,28 @@ impl super::Queue {
                 some => touched += some,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_whose_service_is_gone_are_found_whatever_the_jobs_are_called() {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch(
+            "CREATE TABLE services (name TEXT PRIMARY KEY, created_ms INTEGER);
+             CREATE TABLE jobs (id INTEGER PRIMARY KEY, service TEXT, name TEXT, created_ms INTEGER);
+             CREATE INDEX jobs_of_service ON jobs (service, id);
+             INSERT INTO services VALUES ('here', 10), ('made-anew', 30);
+             INSERT INTO jobs (service, name, created_ms) VALUES
+                ('gone', 'a-name-before-that-of-its-service', 20), ('gone', 'gone-2', 20), ('here', 'a', 20),
+                ('made-anew', 'b', 20), ('never-there', 'zzz', 20);",
+        )
+        .unwrap();
+        assert_eq!(orphaned(&db).unwrap(), ["gone", "made-anew", "never-there"]);
+        db.execute("DELETE FROM jobs", []).unwrap();
+        assert_eq!(orphaned(&db).unwrap(), Vec::<String>::new());
     }
 }
