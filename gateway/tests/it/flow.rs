@@ -21,13 +21,13 @@ const CAPACITY: Resources = Resources {
 };
 
 /// An agent without containers.
-struct SimulatedAgent<'a> {
+pub(crate) struct SimulatedAgent<'a> {
     gateway: &'a TestGateway,
     token: String,
 }
 
 impl<'a> SimulatedAgent<'a> {
-    async fn join(gateway: &'a TestGateway) -> Self {
+    pub(crate) async fn join(gateway: &'a TestGateway) -> Self {
         let join = Join {
             node: "pi-1".into(),
             architecture: "arm64".into(),
@@ -61,7 +61,7 @@ impl<'a> SimulatedAgent<'a> {
         serde_json::from_str(&answer.text).unwrap()
     }
 
-    async fn lease(&self) -> Lease {
+    pub(crate) async fn lease(&self) -> Lease {
         let poll = Poll {
             capacity: CAPACITY,
             max_leases: 1,
@@ -77,7 +77,12 @@ impl<'a> SimulatedAgent<'a> {
         panic!("no lease came");
     }
 
-    async fn complete(&self, attempt: &Attempt, outcome: Outcome, outputs: Vec<Output>) -> Answer {
+    pub(crate) async fn complete(
+        &self,
+        attempt: &Attempt,
+        outcome: Outcome,
+        outputs: Vec<Output>,
+    ) -> Answer {
         let now = Timestamp::now();
         let log = format!("{now} it ran\n");
         let completion = Completion {

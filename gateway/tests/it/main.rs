@@ -5,6 +5,7 @@
 mod access;
 mod buckets;
 mod clients;
+mod conformance;
 mod durability;
 mod flow;
 mod harness;
