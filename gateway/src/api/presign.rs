@@ -46,12 +46,24 @@ const OURS: [&str; 6] = [
 #[cfg_attr(test, schema(as = PresignInput))]
 #[serde(default)]
 struct Wanted {
+    /// Name of the object; it need not exist. Slashes at its ends do not count.
+    #[cfg_attr(test, schema(required, min_length = 1, example = "in/photo.png"))]
     object_key: String,
+    /// `upload` or `download`, in any case.
+    #[cfg_attr(
+        test,
+        schema(required, pattern = "^(upload|download)$", example = "upload")
+    )]
     operation: String,
+    /// Seconds that the URL works; 0 for 900.
+    #[cfg_attr(test, schema(minimum = 0, maximum = 604_800))]
     expires_in: i64,
     /// The same, from clients of the 2.x line.
+    #[cfg_attr(test, schema(minimum = 0, maximum = 604_800))]
     expires: i64,
+    /// Type of what is uploaded, or what the download shall be called.
     content_type: String,
+    /// More headers to be signed.
     extra_headers: BTreeMap<String, String>,
 }
 
