@@ -30,7 +30,6 @@ def test_a_bucket_is_made_found_and_unmade(s3):
     refused(404, "NoSuchBucket", s3.list_objects_v2, Bucket=name)
 
 
-@pytest.mark.xfail(reason="not built yet")
 def test_versions_are_said_not_to_be_kept(s3, bucket):
     assert "Status" not in s3.get_bucket_versioning(Bucket=bucket)
     s3.put_object(Bucket=bucket, Key="k", Body=b"1")
@@ -42,7 +41,6 @@ def test_versions_are_said_not_to_be_kept(s3, bucket):
     )
 
 
-@pytest.mark.xfail(reason="not built yet")
 def test_tags_of_a_bucket_stand_beside_those_of_the_server(s3, bucket):
     def tags():
         return {tag["Key"]: tag["Value"] for tag in s3.get_bucket_tagging(Bucket=bucket)["TagSet"]}
@@ -57,7 +55,6 @@ def test_tags_of_a_bucket_stand_beside_those_of_the_server(s3, bucket):
     assert tags() == own
 
 
-@pytest.mark.xfail(reason="not built yet")
 def test_a_policy_is_another_way_to_say_a_visibility(s3, bucket):
     def policy(principal):
         actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListBucket"]
@@ -79,7 +76,6 @@ def test_a_policy_is_another_way_to_say_a_visibility(s3, bucket):
     assert requests.get(f"{ENDPOINT}/{bucket}/k", timeout=20).status_code == 403
 
 
-@pytest.mark.xfail(reason="not built yet")
 def test_pages_of_other_origins(s3, bucket):
     rule = {"AllowedOrigins": ["https://farm.example"], "AllowedMethods": ["GET", "PUT"], "AllowedHeaders": ["*"]}
     s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
@@ -92,7 +88,6 @@ def test_pages_of_other_origins(s3, bucket):
     refused(404, "NoSuchCORSConfiguration", s3.get_bucket_cors, Bucket=bucket)
 
 
-@pytest.mark.xfail(reason="not built yet")
 def test_notifications_are_written_and_read(s3, bucket, service):
     assert "QueueConfigurations" not in s3.get_bucket_notification_configuration(Bucket=bucket)
     queue = {

@@ -107,7 +107,6 @@ def test_many_small_files_in_one_archive(mc, bucket):
     assert len(list(mc.list_objects(bucket, recursive=True))) in (1, 3)
 
 
-@pytest.mark.xfail(reason="not built yet")
 def test_tags(mc, bucket):
     tags = Tags.new_object_tags()
     tags["season"] = "wet"
@@ -127,7 +126,6 @@ def test_tags(mc, bucket):
     assert mc.get_bucket_tags(bucket) == own
 
 
-@pytest.mark.xfail(reason="not built yet")
 def test_policies(mc, bucket):
     actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListBucket"]
     allow = {
@@ -161,7 +159,6 @@ def test_signed_addresses_and_forms(mc, bucket):
     assert read(mc, bucket, "form/a") == b"form"
 
 
-@pytest.mark.xfail(reason="not built yet")
 def test_notifications_are_written_and_read(mc, bucket, service):
     assert mc.get_bucket_notification(bucket).queue_config_list == []
     queue = QueueConfig(
@@ -177,7 +174,6 @@ def test_notifications_are_written_and_read(mc, bucket, service):
     assert mc.get_bucket_notification(bucket).queue_config_list == []
 
 
-@pytest.mark.xfail(reason="not built yet")
 def test_a_listener_hears_of_what_comes_and_goes(mc, bucket):
     heard, ready = [], threading.Event()
 
