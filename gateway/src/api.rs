@@ -8,6 +8,7 @@ mod cors;
 mod deployment;
 mod document;
 mod executions;
+mod forward_auth;
 mod info;
 mod interim;
 mod invoke;
@@ -103,6 +104,7 @@ pub(crate) fn service(
     let bounded = Router::new()
         .merge(system::router().route_layer(known.clone()))
         .merge(invocations::router().route_layer(from_fn(executions::logged)))
+        .merge(gates::router())
         .route_layer(from_fn_with_state(app.clone(), limits::bounded))
         .merge(public::router())
         .with_state(app.clone());
@@ -176,6 +178,13 @@ routes! {
     invocations for App {
         post "/job/{name}" => invoke::job;
         post "/run/{name}" => invoke::run;
+    }
+}
+
+routes! {
+    /// What proxies ask, who bring the credentials of others.
+    gates for App {
+        get "/system/services/{name}/auth" => forward_auth::check;
     }
 }
 

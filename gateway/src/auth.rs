@@ -25,7 +25,7 @@ use guesses::Guesses;
 pub(crate) use caller::{ADMINISTRATOR, ADMINISTRATOR_NAME, Caller, User};
 pub(crate) use middleware::{NO_OIDC, TOO_MANY, administrators_only, identify};
 pub(crate) use oidc::{Oidc, TokenError, claimed_issuer};
-pub(crate) use users::{UserError, Users};
+pub(crate) use users::{UserError, Users, check as check_uid};
 
 /// Digits of a service token.
 pub(crate) const TOKEN_DIGITS: usize = 64;

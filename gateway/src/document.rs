@@ -33,6 +33,7 @@ const ABOUT: &str = "OSCAR's REST API as Spillway serves it, and Spillway's own 
 pub(crate) fn document() -> OpenApi {
     let groups = [
         (Layers::None, api::public::operations()),
+        (Layers::None, api::gates::operations()),
         (Layers::Known, api::system::operations()),
         (Layers::Service, api::invocations::operations()),
         (Layers::Administrator, report::reports::operations()),

@@ -27,7 +27,7 @@ use crate::queue::Queue;
 use crate::registries::Registries;
 use crate::report;
 use crate::serve::{Lifetime, Port, Served, serve};
-use crate::services::Services;
+use crate::services::{Rules, Services};
 use crate::store::{Store, StoreError};
 use crate::tls::{Names, Tls};
 
@@ -89,18 +89,22 @@ impl Gateway {
             secret_key: HIDDEN.to_owned(),
             region: settings.region.clone(),
         };
+        let users = Users::new(store.clone(), Arc::clone(store.vault()));
         let services = Services {
             store: store.clone(),
             queue: queue.clone(),
             tasks: lifetime.tasks.clone(),
             built_in,
+            rules: Rules {
+                users: users.clone(),
+                groups: settings.oidc.groups.clone().into(),
+            },
         };
         services
             .finish_deletions()
             .await
             .context("completing deletions that were cut short")?;
 
-        let users = Users::new(store.clone(), Arc::clone(store.vault()));
         let s3 = s3_service(&settings, &store, &blobs, &queue, users.clone());
         let app = App::new(Parts {
             s3_url: s3_url.clone(),

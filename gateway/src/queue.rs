@@ -17,6 +17,7 @@ mod event;
 mod leasing;
 mod listing;
 mod live;
+mod reach;
 mod removal;
 mod retention;
 mod room;
@@ -295,12 +296,22 @@ impl Queue {
 
     /// Deletes jobs with their logs and inputs, killing those that run; returns how many.
     pub async fn delete(&self, service: &str, which: Which) -> Result<u64, StoreError> {
+        self.delete_of(service, which, None).await
+    }
+
+    /// The same for the jobs of one owner, if there is one named.
+    pub(crate) async fn delete_of(
+        &self,
+        service: &str,
+        which: Which,
+        owner: Option<String>,
+    ) -> Result<u64, StoreError> {
         let (queue, service) = (self.clone(), service.to_owned());
         // On its own task: what was deleted must be told to those who run it, even if the client hangs up.
         let work = self
             .0
             .tasks
-            .spawn(async move { removal::delete(&queue.0, &service, which).await });
+            .spawn(async move { removal::delete(&queue.0, &service, which, owner).await });
         work.await.unwrap_or(Err(StoreError::Closed))
     }
 

@@ -4,15 +4,19 @@
 //! leave the queue with an outdated idea of the services.
 
 mod change;
+mod isolation;
+mod people;
 mod places;
 mod rows;
 mod unavailable;
+
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use spillway_model::service::{MinioProvider, Service};
 use tokio_util::task::TaskTracker;
 
-use crate::auth::{Caller, NoRandomness};
+use crate::auth::{Caller, NoRandomness, UserError, Users};
 use crate::objects::ObjectError;
 use crate::queue::{Queue, Which};
 use crate::store::{Store, StoreError};
@@ -38,6 +42,16 @@ pub(crate) enum ServiceError {
     Unavailable(String),
     #[error("image {0} is not allowed for pull")]
     ImageNotAllowed(String),
+    /// Begins with the reference's words.
+    #[error(
+        "the bucket \"{0}\" already exists and is not yours to write to: choose another name, or have it shared with you"
+    )]
+    BucketTaken(String),
+    /// The group (VO) that a user's service names or lacks, in the reference's words.
+    #[error("{0}")]
+    Group(String),
+    #[error("the account of a user")]
+    User(#[from] UserError),
     #[error("making a token")]
     Token(#[from] NoRandomness),
     #[error(transparent)]
@@ -60,6 +74,17 @@ impl From<rusqlite::Error> for ServiceError {
     }
 }
 
+/// Tag that names the service a bucket was made for.
+const FROM_SERVICE: &str = "from_service";
+
+/// What changes go by, besides what the database says.
+#[derive(Debug, Clone)]
+pub(crate) struct Rules {
+    pub(crate) users: Users,
+    /// Groups that a user's service may belong to: those of which users must have one.
+    pub(crate) groups: Arc<[String]>,
+}
+
 /// Clonable handle to the services.
 #[derive(Debug, Clone)]
 pub(crate) struct Services {
@@ -68,6 +93,7 @@ pub(crate) struct Services {
     pub(crate) tasks: TaskTracker,
     /// What `storage_providers.minio.default` is in every service.
     pub(crate) built_in: MinioProvider,
+    pub(crate) rules: Rules,
 }
 
 impl Services {
@@ -99,8 +125,8 @@ impl Services {
         caller: Caller,
         service: Service,
     ) -> Result<(), ServiceError> {
-        let service = self.with_built_in(service);
-        self.change(move |db| change::create(db, &caller, service, Timestamp::now()))
+        let (service, rules) = (self.with_built_in(service), self.rules.clone());
+        self.change(move |db| change::create(db, &caller, &rules, service, Timestamp::now()))
             .await
     }
 
@@ -110,8 +136,8 @@ impl Services {
         caller: Caller,
         service: Service,
     ) -> Result<(), ServiceError> {
-        let service = self.with_built_in(service);
-        self.change(move |db| change::update(db, &caller, service, Timestamp::now()))
+        let (service, rules) = (self.with_built_in(service), self.rules.clone());
+        self.change(move |db| change::update(db, &caller, &rules, service, Timestamp::now()))
             .await
     }
 
@@ -170,5 +196,18 @@ impl Services {
             Ok(())
         });
         work.await.unwrap_or(Err(ServiceError::Stopping))
+    }
+}
+
+#[cfg(test)]
+impl Rules {
+    /// With a database of its own, that goes with the process.
+    fn for_tests() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::open(&folder.path().join("db")).expect("a database");
+        Self {
+            users: Users::new(store.clone(), Arc::clone(store.vault())),
+            groups: Arc::from([]),
+        }
     }
 }

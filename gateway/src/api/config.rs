@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,8 @@ use super::answer::json;
 use super::body::{self, MAX_JSON};
 use super::problem::Problem;
 use super::{App, Here};
+use crate::auth::Caller;
+use crate::config::Secret;
 
 #[derive(Serialize)]
 #[cfg_attr(test, derive(utoipa::ToSchema))]
@@ -33,7 +36,7 @@ struct ClusterConfig<'a> {
     yunikorn_enable: bool,
     kueue_enable: bool,
     volume_enable: bool,
-    oidc_groups: [&'static str; 0],
+    oidc_groups: &'a [String],
     minio_quota_enabled: bool,
 }
 
@@ -61,8 +64,8 @@ struct Wanted {
         (status = 200, description = "Settings, and the caller's keys of the object store.", body = Shown<'_>),
     ),
 ))]
-pub(super) async fn show(State(app): Here) -> Result<Response, Problem> {
-    let credentials = &app.settings.credentials;
+pub(super) async fn show(State(app): Here, caller: Caller) -> Result<Response, Problem> {
+    let (access_key, secret_key) = keys(&app, &caller).await?;
     json(&Shown {
         config: ClusterConfig {
             name: &app.settings.name,
@@ -74,18 +77,30 @@ pub(super) async fn show(State(app): Here) -> Result<Response, Problem> {
             yunikorn_enable: false,
             kueue_enable: false,
             volume_enable: false,
-            oidc_groups: [],
+            oidc_groups: &app.settings.oidc.groups,
             minio_quota_enabled: app.settings.quotas.buckets > 0,
         },
         minio_provider: Provider {
             endpoint: &app.s3_url,
             verify: verify(&app),
-            access_key: credentials.access_key.reveal(),
-            secret_key: credentials.secret_key.reveal(),
+            access_key: &access_key,
+            secret_key: &secret_key,
             region: &app.settings.region,
         },
         allowed_image_repositories: app.services.allowed_images().await?,
     })
+}
+
+/// The caller's keys of the object store.
+async fn keys(app: &App, caller: &Caller) -> Result<(String, String), Problem> {
+    let Some(uid) = caller.uid() else {
+        let root = &app.settings.credentials;
+        let reveal = |secret: &Secret| secret.reveal().to_owned();
+        return Ok((reveal(&root.access_key), reveal(&root.secret_key)));
+    };
+    let secret_key = app.users.secret_key(uid).await;
+    let secret_key = secret_key.map_err(Problem::internal("reading the keys of a user"))?;
+    Ok((uid.to_owned(), secret_key.ok_or(Problem::NOT_FOUND)?))
 }
 
 /// Sets which images may be used.
@@ -94,9 +109,19 @@ pub(super) async fn show(State(app): Here) -> Result<Response, Problem> {
     responses(
         (status = 200, description = "What is stored now; null when the member was absent.", body = Option<Vec<String>>),
         (status = 400, description = "The body is no such object.", body = String),
+        (status = 401, description = "A user, who may not; an empty JSON string.", body = String),
     ),
 ))]
-pub(super) async fn replace(State(app): Here, body: Body) -> Result<Response, Problem> {
+pub(super) async fn replace(
+    State(app): Here,
+    caller: Caller,
+    body: Body,
+) -> Result<Response, Problem> {
+    if !caller.is_administrator() {
+        let mut answer = json(&"")?; // The reference's answer.
+        *answer.status_mut() = StatusCode::UNAUTHORIZED;
+        return Ok(answer);
+    }
     let wanted: Wanted = body::lenient(&body::read(body, MAX_JSON).await?).map_err(Problem::bad)?;
     let Some(repositories) = wanted.allowed_image_repositories else {
         return json(&None::<()>); // What the reference echoes when there is nothing to set.

@@ -6,8 +6,10 @@ use serde::Serialize;
 
 use super::Here;
 use super::answer::json;
+use super::jobs::visible;
 use super::problem::Problem;
-use super::services::find;
+use super::services::check_name;
+use crate::auth::Caller;
 
 /// The state of a deployment, without the service it belongs to.
 #[derive(Serialize)]
@@ -59,11 +61,17 @@ struct Logs {
     responses(
         (status = 200, description = "State of what runs.", body = Named),
         (status = 400, description = "invalid serviceName", body = String),
+        (status = 403, description = "The caller may not see the service.", body = String),
         (status = 404, description = "There is no such service.", body = String),
     ),
 ))]
-pub(super) async fn show(State(app): Here, Path(name): Path<String>) -> Result<Response, Problem> {
-    let service = find(&app, &name).await?;
+pub(super) async fn show(
+    State(app): Here,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Response, Problem> {
+    check_name(&name)?;
+    let service = visible(&app, &caller, &name).await?;
     json(&Named {
         service_name: service.name,
         namespace: service.namespace,
@@ -76,11 +84,17 @@ pub(super) async fn show(State(app): Here, Path(name): Path<String>) -> Result<R
     responses(
         (status = 200, description = "What its instances printed.", body = Logs),
         (status = 400, description = "invalid serviceName", body = String),
+        (status = 403, description = "The caller may not see the service.", body = String),
         (status = 404, description = "There is no such service.", body = String),
     ),
 ))]
-pub(super) async fn logs(State(app): Here, Path(name): Path<String>) -> Result<Response, Problem> {
-    let service = find(&app, &name).await?;
+pub(super) async fn logs(
+    State(app): Here,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Response, Problem> {
+    check_name(&name)?;
+    let service = visible(&app, &caller, &name).await?;
     json(&Logs {
         service_name: service.name,
         available: false,

@@ -6,25 +6,36 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::Here;
 use super::answer::json_text;
+use super::jobs::visible;
 use super::problem::{Problem, page_not_found};
-use super::services::find;
+use super::services::{check_name, find};
+use crate::auth::{Caller, access};
 
 /// Stops, starts or restarts what a service exposes.
 #[cfg_attr(test, utoipa::path(post, path = "/system/services/{name}/{action}",
     params(("action" = String, Path, description = "`stop`, `start` or `restart`.", pattern = "^(stop|start|restart)$", example = "stop")),
     responses(
         (status = 400, description = "The service is not exposed.", body = String),
+        (status = 403, description = "It belongs to somebody else.", body = String),
         (status = 404, description = "There is no such service.", body = String),
     ),
 ))]
 pub(super) async fn lifecycle(
     State(app): Here,
+    caller: Caller,
     Path((name, action)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
     if !matches!(action.as_str(), "stop" | "start" | "restart") {
         return Ok(page_not_found().await);
     }
     let service = find(&app, &name).await?;
+    if !access::may_change(&caller, &service) {
+        let text = format!(
+            "User {} doesn't have permission to manage this service",
+            caller.owner()
+        );
+        return Err(Problem::Text(StatusCode::FORBIDDEN, text));
+    }
     Err(Problem::bad(format!(
         "service \"{}\" is not exposed",
         service.name
@@ -56,14 +67,17 @@ pub(super) async fn volumes() -> Response {
     responses(
         (status = 200, description = "Where else jobs may go.", body = serde_json::Value),
         (status = 400, description = "invalid serviceName", body = String),
+        (status = 403, description = "The caller may not see the service.", body = String),
         (status = 404, description = "There is no such service.", body = String),
     ),
 ))]
 pub(super) async fn federation(
     State(app): Here,
+    caller: Caller,
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
-    find(&app, &name).await?;
+    check_name(&name)?;
+    visible(&app, &caller, &name).await?;
     Ok(json_text(
         r#"{"topology":"none","members":null}"#.to_owned(),
     ))

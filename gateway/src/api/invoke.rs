@@ -22,6 +22,9 @@ const JOB_HEADER: &str = "x-spillway-job";
 /// Header with the name a delegating cluster wants the job to have.
 const DELEGATED_NAME: &str = "x-delegated-job-id";
 
+/// A call with the token of the service, in the log of executions.
+pub(super) const NOBODY: &str = "nil";
+
 /// Accepts an asynchronous call: when 201 is sent, the job is on disk and listed.
 #[cfg_attr(test, utoipa::path(post, path = "/job/{name}",
     params(("x-delegated-job-id" = Option<String>, Header, description = "Name that the job shall have: a delegating cluster sends it.")),

@@ -11,11 +11,13 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
+use spillway_model::service::Service;
 use spillway_model::wire::link::Attempt;
 
 use super::answer::json;
 use super::problem::Problem;
 use super::{App, Here};
+use crate::auth::{Caller, access};
 use crate::queue::Which;
 
 /// One page of jobs, newest first.
@@ -46,54 +48,66 @@ struct Job {
     finish_time: Option<String>,
 }
 
-/// The jobs of a service.
+/// The jobs of a service: all for the administrator, for users those that they have triggered.
+///
+/// The owner of the service also sees those that no user has triggered, such as calls with the service's token.
 #[cfg_attr(test, utoipa::path(get, path = "/system/logs/{name}",
     params(("page" = Option<String>, Query, description = "`next_page` of the page before; empty is the first.")),
     responses(
         (status = 200, description = "A page of jobs, newest first.", body = Page),
         (status = 400, description = "The page is not one that a listing named.", body = String),
+        (status = 403, description = "The caller may not see the service.", body = String),
         (status = 404, description = "There is no such service.", body = String),
     ),
 ))]
 pub(super) async fn list(
     State(app): Here,
+    caller: Caller,
     Path(name): Path<String>,
     Query(query): Query<HashMap<String, String>>,
 ) -> Result<Response, Problem> {
-    must_exist(&app, &name).await?;
+    let service = visible(&app, &caller, &name).await?;
     let before = match query.get("page").filter(|page| !page.is_empty()) {
         None => i64::MAX,
         Some(page) => job_of_token(page)
             .ok_or_else(|| Problem::bad("the page is not one that a listing named"))?,
     };
     let limit = app.settings.limits.listing;
+    let seen = Seen {
+        owns: access::may_change(&caller, &service),
+        uid: caller.uid().map(str::to_owned),
+        service: name,
+    };
     json(
         &app.store
-            .read(move |db| page(db, &name, before, limit))
+            .read(move |db| page(db, &seen, before, limit))
             .await?,
     )
 }
 
-/// Deletes the jobs that succeeded, or with `all=true` every job.
+/// Deletes the jobs that succeeded, or with `all=true` every job; of somebody else's service only the caller's own.
 #[cfg_attr(test, utoipa::path(delete, path = "/system/logs/{name}",
     params(("all" = Option<String>, Query, description = "`true` deletes all jobs, running ones, too; anything else only those that succeeded.", example = "true")),
     responses(
         (status = 204, description = "Deleted."),
+        (status = 403, description = "The caller may not see the service.", body = String),
         (status = 404, description = "There is no such service.", body = String),
     ),
 ))]
 pub(super) async fn delete_many(
     State(app): Here,
+    caller: Caller,
     Path(name): Path<String>,
     Query(query): Query<HashMap<String, String>>,
 ) -> Result<StatusCode, Problem> {
-    must_exist(&app, &name).await?;
+    let service = visible(&app, &caller, &name).await?;
     let which = if flag(&query, "all") {
         Which::All
     } else {
         Which::Succeeded
     };
-    app.queue.delete(&name, which).await?;
+    let whose = deletes(&caller, &service);
+    app.queue.delete_of(&name, which, whose).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -102,15 +116,17 @@ pub(super) async fn delete_many(
     params(("timestamps" = Option<String>, Query, description = "`true` puts the time in front of each line.", example = "true")),
     responses(
         (status = 200, description = "What the job printed.", body = String),
+        (status = 403, description = "The caller may not see the service.", body = String),
         (status = 404, description = "There is no such job, or nothing of it yet.", body = String),
     ),
 ))]
 pub(super) async fn log(
     State(app): Here,
+    caller: Caller,
     Path((name, job)): Path<(String, String)>,
     Query(query): Query<HashMap<String, String>>,
 ) -> Result<Response, Problem> {
-    must_exist(&app, &name).await?;
+    visible(&app, &caller, &name).await?;
     let wanted = job.clone();
     let stored = app
         .store
@@ -133,34 +149,64 @@ pub(super) async fn log(
     .into_response())
 }
 
-/// Deletes one job.
+/// Deletes one job: of somebody else's service only one that the caller has triggered.
 #[cfg_attr(test, utoipa::path(delete, path = "/system/logs/{name}/{job}",
     responses(
         (status = 204, description = "Deleted."),
-        (status = 403, description = "There is no such service, or the caller may not see it.", body = String),
+        (status = 403, description = "There is no such service, the caller may not see it, or the job is somebody else's.", body = String),
         (status = 404, description = "There is no such job.", body = String),
     ),
 ))]
 pub(super) async fn delete_one(
     State(app): Here,
+    caller: Caller,
     Path((name, job)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    if !app.services.exists(&name).await? {
-        let text = "You do not have permission to access this service";
-        return Err(Problem::Text(StatusCode::FORBIDDEN, text.to_owned()));
+    let service = match visible(&app, &caller, &name).await {
+        Err(Problem::Empty(StatusCode::NOT_FOUND)) => return Err(no_access()),
+        answer => answer?,
+    };
+    let whose = deletes(&caller, &service);
+    let deleted = app.queue.delete_of(&name, Which::One(job.clone()), whose);
+    if deleted.await? > 0 {
+        return Ok(StatusCode::NO_CONTENT);
     }
-    match app.queue.delete(&name, Which::One(job)).await? {
-        0 => Err(Problem::NOT_FOUND),
-        _ => Ok(StatusCode::NO_CONTENT),
+    let stored = app
+        .store
+        .read(move |db| stored_log(db, &name, &job))
+        .await?;
+    match stored {
+        None => Err(Problem::NOT_FOUND),
+        Some(_) => Err(Problem::Text(
+            StatusCode::FORBIDDEN,
+            "the job is somebody else's: its service's owner and whoever triggered it may delete it"
+                .to_owned(),
+        )),
     }
 }
 
-async fn must_exist(app: &App, name: &str) -> Result<(), Problem> {
-    if app.services.exists(name).await? {
-        Ok(())
+/// The service, for callers who may see it.
+pub(super) async fn visible(app: &App, caller: &Caller, name: &str) -> Result<Service, Problem> {
+    let service = app.services.get(name).await?.ok_or(Problem::NOT_FOUND)?;
+    if access::may_see(caller, &service) {
+        Ok(service)
     } else {
-        Err(Problem::NOT_FOUND)
+        Err(no_access())
     }
+}
+
+/// 403 in the reference's words.
+fn no_access() -> Problem {
+    let text = "You do not have permission to access this service";
+    Problem::Text(StatusCode::FORBIDDEN, text.to_owned())
+}
+
+/// Whose jobs the caller may delete: nobody in particular is everybody.
+fn deletes(caller: &Caller, service: &Service) -> Option<String> {
+    let uid = caller
+        .uid()
+        .filter(|_| !access::may_change(caller, service));
+    uid.map(str::to_owned)
 }
 
 /// A switch in the query; what is no boolean is off.
@@ -170,13 +216,27 @@ fn flag(query: &HashMap<String, String>, name: &str) -> bool {
         .is_some_and(|value| matches!(value.as_str(), "1" | "t" | "T" | "true" | "TRUE" | "True"))
 }
 
-fn page(db: &Connection, service: &str, before: i64, limit: usize) -> Result<Page, Problem> {
-    let mut query = db.prepare_cached(
+/// Which jobs somebody sees.
+struct Seen {
+    service: String,
+    /// Nobody for the administrator, who sees all.
+    uid: Option<String>,
+    /// Whether he also sees those that no user has triggered.
+    owns: bool,
+}
+
+/// What a row must be for [`Seen`]; its three members are the first three values.
+const IS_SEEN: &str = "service = ?1 AND (?2 IS NULL OR owner = ?2
+    OR (?3 AND NOT EXISTS (SELECT 1 FROM users WHERE uid = jobs.owner)))";
+
+fn page(db: &Connection, seen: &Seen, before: i64, limit: usize) -> Result<Page, Problem> {
+    let Seen { service, uid, owns } = seen;
+    let mut query = db.prepare_cached(&format!(
         "SELECT id, name, state, created_ms, started_ms, finished_ms FROM jobs
-         WHERE service = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3",
-    )?;
+         WHERE {IS_SEEN} AND id < ?4 ORDER BY id DESC LIMIT ?5"
+    ))?;
     let one_more = i64::try_from(limit + 1).unwrap_or(i64::MAX);
-    let rows = query.query_map(params![service, before, one_more], |row| {
+    let rows = query.query_map(params![service, uid, owns, before, one_more], |row| {
         let state: String = row.get(2)?;
         Ok((
             row.get::<_, i64>(0)?,
@@ -189,8 +249,9 @@ fn page(db: &Connection, service: &str, before: i64, limit: usize) -> Result<Pag
     rows.truncate(limit);
     let last = rows.last().map(|(id, _, _)| *id).filter(|_| more);
     let remaining = last.map(|last| {
-        db.prepare_cached("SELECT count(*) FROM jobs WHERE service = ?1 AND id < ?2")?
-            .query_row(params![service, last], |row| row.get(0))
+        let count = format!("SELECT count(*) FROM jobs WHERE {IS_SEEN} AND id < ?4");
+        db.prepare_cached(&count)?
+            .query_row(params![service, uid, owns, last], |row| row.get(0))
     });
     Ok(Page {
         jobs: rows.into_iter().map(|(_, name, job)| (name, job)).collect(),

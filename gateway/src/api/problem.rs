@@ -43,7 +43,13 @@ impl Problem {
     /// What went wrong with a service, in the words of the reference.
     pub(super) fn of_service(doing: &str, cause: ServiceError) -> Self {
         match cause {
-            ServiceError::Exists => Self::Text(StatusCode::CONFLICT, cause.to_string()),
+            ServiceError::Exists | ServiceError::BucketTaken(_) => {
+                Self::Text(StatusCode::CONFLICT, cause.to_string())
+            }
+            ServiceError::Group(text) => Self::bad(text),
+            ServiceError::Objects(name @ ObjectError::BucketName { .. }) => {
+                Self::bad(format!("The service specification is not valid: {name}"))
+            }
             ServiceError::Unknown => Self::NOT_FOUND,
             ServiceError::NotYours => Self::Text(StatusCode::FORBIDDEN, cause.to_string()),
             ServiceError::Unavailable(reason) => {
@@ -64,6 +70,7 @@ impl Problem {
                 Self::Text(StatusCode::FORBIDDEN, quota.to_string())
             }
             ServiceError::Token(_)
+            | ServiceError::User(_)
             | ServiceError::Objects(_)
             | ServiceError::Store(_)
             | ServiceError::Damaged { .. } => {

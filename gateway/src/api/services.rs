@@ -1,5 +1,6 @@
 //! Services: list, read, create, update, delete.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use axum::body::Body;
@@ -25,7 +26,7 @@ const LONGEST_LABEL: usize = 63;
 #[derive(Serialize)]
 struct View<'a> {
     #[serde(flatten)]
-    service: &'a Service,
+    service: Cow<'a, Service>,
     #[serde(skip_serializing_if = "Option::is_none")]
     deployment: Option<Deployment>,
 }
@@ -47,7 +48,7 @@ pub(super) async fn list(
     let views: Vec<_> = services
         .iter()
         .filter(|service| access::may_see(&caller, service))
-        .map(|service| view(service, &query))
+        .map(|service| view(service, &caller, &query))
         .collect();
     Ok(json_text(for_client(text(&views)?, &app, &headers)))
 }
@@ -74,7 +75,7 @@ pub(super) async fn show(
         return Err(forbidden(&caller, "get"));
     }
     Ok(json_text(for_client(
-        text(&view(&service, &query))?,
+        text(&view(&service, &caller, &query))?,
         &app,
         &headers,
     )))
@@ -197,7 +198,15 @@ fn forget_own_password(app: &App, service: &mut Service) {
     }
 }
 
-fn view<'a>(service: &'a Service, query: &HashMap<String, String>) -> View<'a> {
+/// Credentials of storage providers and clusters are for those who may change the service.
+fn view<'a>(service: &'a Service, caller: &Caller, query: &HashMap<String, String>) -> View<'a> {
+    let service = if access::may_change(caller, service) {
+        Cow::Borrowed(service)
+    } else {
+        let mut masked = service.clone();
+        masked.mask_credentials();
+        Cow::Owned(masked)
+    };
     let wanted = query.get("include").is_some_and(|list| {
         list.split(',')
             .any(|item| item.trim().eq_ignore_ascii_case("deployment"))

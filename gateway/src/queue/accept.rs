@@ -5,11 +5,11 @@ use spillway_model::event::{StagedInput, stage};
 use spillway_model::service::Service;
 use uuid::Uuid;
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Entry};
 use super::cause::{CallCause, CallInput, Cause, ObjectCause};
 use super::event::OWN_PROVIDER;
 use super::rows::{self, NewJob};
-use super::{CreatedObject, DirectCall, Queue, QueuedJob, Shared, timestamp};
+use super::{CreatedObject, DirectCall, Queue, QueuedJob, Shared, reach, timestamp};
 use crate::objects::{self, NewBlob, ObjectError};
 use crate::store::StoreError;
 
@@ -53,7 +53,8 @@ pub(super) fn trigger(
             && objects::listens(text(2)?, created.event)
         {
             let service: String = row.get(3)?;
-            if !services.contains(&service) {
+            let entry = catalog.get(&service).map(|entry| &**entry);
+            if !services.contains(&service) && reach::may_hear(db, entry, &created.bucket)? {
                 services.push(service);
             }
         }
@@ -94,8 +95,8 @@ pub(super) async fn call(queue: &Queue, call: DirectCall) -> Result<QueuedJob, C
     {
         return Err(CallError::Full(limit)); // Before its body is written anywhere.
     }
-    let entry = catalog.get(&call.service);
-    let staged = match entry {
+    let entry = catalog.get(&call.service).cloned();
+    let staged = match &entry {
         Some(entry) => stage(&call.body, &entry.service),
         None => stage(&call.body, &Service::default()),
     };
@@ -107,7 +108,7 @@ pub(super) async fn call(queue: &Queue, call: DirectCall) -> Result<QueuedJob, C
         Err(error) => (None, Some(receive(shared, error.into_bytes()).await?)),
     };
     let (epoch, now_ms) = (shared.epoch, shared.settings.clock.now_ms());
-    let priority = entry.map_or(0, |entry| entry.priority);
+    let priority = entry.as_ref().map_or(0, |entry| entry.priority);
     let name = call.name.filter(|name| is_usable(name));
     let (store, room) = (shared.store.clone(), shared.room.clone());
     let write = async move {
@@ -124,7 +125,7 @@ pub(super) async fn call(queue: &Queue, call: DirectCall) -> Result<QueuedJob, C
                 if let Some(blob) = &blob {
                     blob.insert(db)?;
                 }
-                let (input, pinned) = input(db, staged.input)?;
+                let (input, pinned) = input(db, staged.input, &call.caller, entry.as_deref())?;
                 let job = NewJob {
                     name: name.unwrap_or_else(|| job_name(&call.service)),
                     service: &call.service,
@@ -170,7 +171,12 @@ async fn receive(shared: &Shared, body: Vec<u8>) -> Result<NewBlob, StoreError> 
 }
 
 /// The input of a call and, if it is an object of ours, the blob that is its content now.
-fn input(db: &Connection, staged: StagedInput) -> Result<(CallInput, Option<i64>), StoreError> {
+fn input(
+    db: &Connection,
+    staged: StagedInput,
+    caller: &str,
+    entry: Option<&Entry>,
+) -> Result<(CallInput, Option<i64>), StoreError> {
     Ok(match staged {
         StagedInput::None => (CallInput::None, None),
         StagedInput::Content { file_name, bytes } => (
@@ -183,6 +189,14 @@ fn input(db: &Connection, staged: StagedInput) -> Result<(CallInput, Option<i64>
         StagedInput::Object { provider, key, .. } if provider != OWN_PROVIDER => {
             let message = format!(
                 "the input '{key}' is in the storage '{provider}'; this version reads '{OWN_PROVIDER}' only"
+            );
+            (CallInput::Missing { message }, None)
+        }
+        StagedInput::Object { bucket, key, .. }
+            if !reach::may_read(db, caller, entry, &bucket)? =>
+        {
+            let message = format!(
+                "whoever made the call has no access to the bucket '{bucket}' (object '{key}')"
             );
             (CallInput::Missing { message }, None)
         }

@@ -2,14 +2,17 @@
 
 mod outputs;
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 use spillway_model::wire::link::{Attempt, Completion, FailureReason, Outcome, Spans, Usage};
 use tracing::{error, info, warn};
 
 use super::Queue;
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Entry};
 use super::dispatcher::Ask;
+use super::reach::{self, Home};
 use super::rows::{self, Account, After, Ending, Finished, Limits};
 use crate::objects::{self, Effects, NewBlob, NewObject, ObjectError};
 use crate::store::StoreError;
@@ -179,16 +182,12 @@ impl Queue {
         outputs: Outputs,
         account: Account,
     ) -> Result<(), CompleteError> {
-        let mut told = account.clone();
-        if let Some(last) = &mut told.report {
-            last.outputs = outputs.names();
-            last.output_count = outputs.objects.len() as u64;
-        }
+        let told = account.clone();
         let (queue, owner, ended) = (self.clone(), node.to_owned(), attempt.clone());
         let written = self
             .0
             .store
-            .write(move |db| queue.publish_in(db, &owner, &ended, outputs, &told))
+            .write(move |db| queue.publish_in(db, &owner, &ended, outputs, told))
             .await;
         match written {
             Ok(Published {
@@ -216,16 +215,32 @@ impl Queue {
         db: &Connection,
         node: &str,
         attempt: &Attempt,
-        outputs: Outputs,
-        account: &Account,
+        mut outputs: Outputs,
+        mut account: Account,
     ) -> Result<Published, PublishError> {
         let (epoch, now_ms) = (self.0.epoch, self.now_ms());
+        let entry = entry_of(db, &attempt.job, &self.catalog())?;
+        let home = Home::of(db, &attempt.job, entry.as_deref())?;
+        for (object, _) in &mut outputs.objects {
+            object.principal.clone_from(&home.principal);
+            let owner = entry.as_ref().map_or("", |entry| &entry.owner);
+            if !home.take_in(&mut object.bucket) && !reach::may_write(db, owner, &object.bucket)? {
+                return Err(PublishError::Refused(format!(
+                    "the output '{}' cannot be written to the bucket '{}': the owner of the service has no access to it any more",
+                    object.key, object.bucket
+                )));
+            }
+        }
+        if let Some(last) = &mut account.report {
+            last.outputs = outputs.names();
+            last.output_count = outputs.objects.len() as u64;
+        }
         let finished = rows::finish(
             db,
             node,
             attempt,
             &Ending::Succeeded,
-            Some(account),
+            Some(&account),
             &self.limits(),
             epoch,
             now_ms,
@@ -239,11 +254,6 @@ impl Queue {
             });
         }
         let Outputs { blobs, objects } = outputs;
-        let owner = self
-            .catalog()
-            .get(&finished.service)
-            .map(|entry| entry.owner.clone())
-            .unwrap_or_default();
         for blob in &blobs {
             blob.insert(db)?;
         }
@@ -251,10 +261,6 @@ impl Queue {
         for (object, place) in objects {
             let Some(blob) = blobs.get(place) else {
                 continue;
-            };
-            let object = NewObject {
-                principal: owner.clone(),
-                ..object
             };
             let led_to =
                 objects::put_output(db, self, &object, blob.id).map_err(|error| match error {
@@ -337,11 +343,20 @@ impl Queue {
 
 /// `edge.retries` of the job's service as it is now.
 fn retries(db: &Connection, job: &str, catalog: &Catalog) -> Result<Option<u32>, StoreError> {
+    Ok(entry_of(db, job, catalog)?.map(|entry| entry.retries))
+}
+
+/// The job's service as it is now.
+fn entry_of(
+    db: &Connection,
+    job: &str,
+    catalog: &Catalog,
+) -> Result<Option<Arc<Entry>>, StoreError> {
     let service: Option<String> = db
         .prepare_cached("SELECT service FROM jobs WHERE name = ?1")?
         .query_row([job], |row| row.get(0))
         .optional()?;
-    Ok(service.and_then(|service| catalog.get(&service).map(|entry| entry.retries)))
+    Ok(service.and_then(|service| catalog.get(&service).cloned()))
 }
 
 /// The log's first part, up to the limit and the end of a character.

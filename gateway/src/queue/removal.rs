@@ -15,6 +15,7 @@ pub(super) async fn delete(
     shared: &Shared,
     service: &str,
     which: Which,
+    whose: Option<String>,
 ) -> Result<u64, StoreError> {
     let owner = service.to_owned();
     let last: i64 = shared
@@ -29,10 +30,10 @@ pub(super) async fn delete(
         .await?;
     let mut deleted = 0;
     loop {
-        let (owner, which) = (service.to_owned(), which.clone());
+        let (owner, which, whose) = (service.to_owned(), which.clone(), whose.clone());
         let ids = shared
             .store
-            .write(move |db| delete_some(db, &owner, &which, last))
+            .write(move |db| delete_some(db, &owner, &which, whose.as_deref(), last))
             .await?;
         if ids.is_empty() {
             recount(shared).await?;
@@ -53,16 +54,25 @@ fn delete_some(
     db: &Connection,
     service: &str,
     which: &Which,
+    whose: Option<&str>,
     last: i64,
 ) -> Result<Vec<i64>, StoreError> {
     match which {
-        Which::All => delete_where(db, "service = ?1 AND id <= ?2", params![service, last]),
+        Which::All => delete_where(
+            db,
+            "service = ?1 AND id <= ?2 AND (?3 IS NULL OR owner = ?3)",
+            params![service, last, whose],
+        ),
         Which::Succeeded => delete_where(
             db,
-            "service = ?1 AND id <= ?2 AND state = 'succeeded'",
-            params![service, last],
+            "service = ?1 AND id <= ?2 AND state = 'succeeded' AND (?3 IS NULL OR owner = ?3)",
+            params![service, last, whose],
         ),
-        Which::One(name) => delete_where(db, "service = ?1 AND name = ?2", params![service, name]),
+        Which::One(name) => delete_where(
+            db,
+            "service = ?1 AND name = ?2 AND (?3 IS NULL OR owner = ?3)",
+            params![service, name, whose],
+        ),
     }
 }
 

@@ -6,20 +6,21 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use spillway_model::service::Service;
 
-use super::{ServiceError, places, rows, unavailable};
-use crate::auth::{ADMINISTRATOR_NAME, Caller, access, random};
-use crate::objects::{Bucket, buckets};
+use super::{FROM_SERVICE, Rules, ServiceError, isolation, people, places, rows, unavailable};
+use crate::auth::{Caller, access, random};
+use crate::objects::{Bucket, buckets, quotas};
 use crate::registries;
 
 /// Where services live; there is only one place, the name is OSCAR's.
 const NAMESPACE: &str = "oscar-svc";
 
-/// Tag that names the service a bucket was made for.
-const FROM_SERVICE: &str = "from_service";
+/// Label and tag with the owner's name to be shown.
+const OWNER_NAME: &str = "owner_name";
 
 pub(super) fn create(
     db: &Connection,
     caller: &Caller,
+    rules: &Rules,
     mut service: Service,
     now: Timestamp,
 ) -> Result<(), ServiceError> {
@@ -29,31 +30,45 @@ pub(super) fn create(
     check(db, &service)?;
     caller.owner().clone_into(&mut service.owner);
     service.token = hex::encode(random::<32>()?);
-    settle(&mut service);
+    people::settle_group(&mut service, caller, rules)?;
+    settle(&mut service, people::label(caller.name()));
+    let copies = isolation::settle(&mut service, None)?;
     let secrets = service.take_secrets();
     rows::insert(db, &service, now)?;
     for (name, value) in &secrets {
         rows::put_secret(db, &service.name, name, value)?;
     }
-    attach(db, &service)
+    attach(db, &service, &people::plain(caller.name()))?;
+    isolation::attach(db, &service, &copies, rules)
 }
 
 /// Token, owner and place of the service stay, and so do secrets that are sent blank or not at all.
 pub(super) fn update(
     db: &Connection,
     caller: &Caller,
+    rules: &Rules,
     mut service: Service,
     now: Timestamp,
 ) -> Result<(), ServiceError> {
     let old = changeable(db, caller, &service.name)?;
     check(db, &service)?;
+    if service.vo != old.vo {
+        people::settle_group(&mut service, caller, rules)?;
+    }
     service.owner.clone_from(&old.owner);
     service.token.clone_from(&old.token);
-    settle(&mut service);
+    let owner_name = match old.labels.get(OWNER_NAME) {
+        Some(name) if caller.owner() != old.owner => name.clone(),
+        _ => people::label(caller.name()),
+    };
+    settle(&mut service, owner_name.clone());
+    let copies = isolation::settle(&mut service, Some(&old))?;
     replace_secrets(db, &mut service)?;
     rows::replace(db, &service, now)?;
     rows::delete_triggers(db, &service.name)?;
-    attach(db, &service)?;
+    attach(db, &service, &owner_name)?;
+    isolation::attach(db, &service, &copies, rules)?;
+    isolation::remove(db, &old, Some(&service))?;
     apply_visibility(db, &old, &service)
 }
 
@@ -69,11 +84,11 @@ pub(super) fn delete(db: &Connection, caller: &Caller, name: &str) -> Result<(),
         kept.insert(places::Place::of_path(&service.mount.path).bucket);
     }
     for bucket in places::buckets(&service).difference(&kept) {
-        if made_by(db, bucket, name)?.is_some() {
+        if made_by(db, bucket, &service)?.is_some() {
             buckets::delete(db, bucket)?;
         }
     }
-    Ok(())
+    isolation::remove(db, &service, None)
 }
 
 /// The service, if the caller may change it. To those who may not even see it there is none.
@@ -106,11 +121,13 @@ fn check(db: &Connection, service: &Service) -> Result<(), ServiceError> {
 }
 
 /// What the server sets whatever the client says.
-fn settle(service: &mut Service) {
+fn settle(service: &mut Service, owner_name: String) {
     NAMESPACE.clone_into(&mut service.namespace);
-    service
-        .labels
-        .insert("owner_name".to_owned(), ADMINISTRATOR_NAME.to_owned());
+    let labels = &mut service.labels;
+    labels.insert(OWNER_NAME.to_owned(), owner_name);
+    if !service.vo.is_empty() {
+        labels.insert("vo".to_owned(), people::group_label(&service.vo));
+    }
 }
 
 fn replace_secrets(db: &Connection, service: &mut Service) -> Result<(), ServiceError> {
@@ -135,11 +152,18 @@ fn replace_secrets(db: &Connection, service: &mut Service) -> Result<(), Service
     Ok(())
 }
 
-/// Buckets, folders and triggers. What exists already is shared.
-fn attach(db: &Connection, service: &Service) -> Result<(), ServiceError> {
+/// Buckets, folders and triggers. What exists already is shared, if the owner of the service may write there.
+fn attach(db: &Connection, service: &Service, owner_name: &str) -> Result<(), ServiceError> {
+    let owner = access::in_the_name_of(&service.owner);
     for place in places::all(service) {
-        if buckets::get(db, &place.bucket)?.is_none() {
-            buckets::create(db, &new_bucket(&place.bucket, service))?;
+        match buckets::get(db, &place.bucket)? {
+            Some(bucket) if access::may_write_bucket(&owner, &bucket) => (),
+            Some(_) => return Err(ServiceError::BucketTaken(place.bucket)),
+            None => {
+                let bucket = new_bucket(&place.bucket, service, &owner, owner_name);
+                quotas::check_buckets(db, &bucket.owner)?;
+                buckets::create(db, &bucket)?;
+            }
         }
         if !place.folder.is_empty() {
             buckets::ensure_folder(db, &place.bucket, &place.folder)?;
@@ -151,15 +175,16 @@ fn attach(db: &Connection, service: &Service) -> Result<(), ServiceError> {
     Ok(())
 }
 
-fn new_bucket(name: &str, service: &Service) -> Bucket {
+fn new_bucket(name: &str, service: &Service, owner: &Caller, owner_name: &str) -> Bucket {
+    let uid = owner.uid().unwrap_or_default();
     let tags = [
-        ("owner", ""),
+        ("owner", uid),
         (FROM_SERVICE, service.name.as_str()),
-        ("owner_name", ADMINISTRATOR_NAME),
+        (OWNER_NAME, owner_name),
     ];
     Bucket {
         name: name.to_owned(),
-        owner: String::new(),
+        owner: uid.to_owned(),
         visibility: service.visibility.clone(),
         allowed_users: service.allowed_users.clone(),
         tags: tags
@@ -174,7 +199,7 @@ fn apply_visibility(db: &Connection, old: &Service, new: &Service) -> Result<(),
     let current = places::buckets(new);
     for name in &current {
         if (&old.visibility, &old.allowed_users) != (&new.visibility, &new.allowed_users)
-            && let Some(mut bucket) = made_by(db, name, &new.name)?
+            && let Some(mut bucket) = made_by(db, name, new)?
         {
             bucket.visibility.clone_from(&new.visibility);
             bucket.allowed_users.clone_from(&new.allowed_users);
@@ -182,7 +207,7 @@ fn apply_visibility(db: &Connection, old: &Service, new: &Service) -> Result<(),
         }
     }
     for name in places::buckets(old).difference(&current) {
-        if let Some(mut bucket) = made_by(db, name, &new.name)? {
+        if let Some(mut bucket) = made_by(db, name, new)? {
             "private".clone_into(&mut bucket.visibility);
             bucket.allowed_users.clear();
             buckets::update(db, &bucket)?;
@@ -191,12 +216,16 @@ fn apply_visibility(db: &Connection, old: &Service, new: &Service) -> Result<(),
     Ok(())
 }
 
-fn made_by(db: &Connection, bucket: &str, service: &str) -> Result<Option<Bucket>, ServiceError> {
+/// The bucket, if the service made it. Tags alone do not tell: anybody may write the name of a service into them.
+fn made_by(
+    db: &Connection,
+    bucket: &str,
+    service: &Service,
+) -> Result<Option<Bucket>, ServiceError> {
     let bucket = buckets::get(db, bucket)?;
+    let owner = access::in_the_name_of(&service.owner);
     Ok(bucket.filter(|bucket| {
-        bucket
-            .tags
-            .get(FROM_SERVICE)
-            .is_some_and(|maker| maker == service)
+        bucket.owner == owner.uid().unwrap_or_default()
+            && bucket.tags.get(FROM_SERVICE) == Some(&service.name)
     }))
 }

@@ -40,6 +40,11 @@ pub(super) fn inputs(service: &Service) -> BTreeSet<Place> {
     built_in(&service.input)
 }
 
+/// Where results go.
+pub(super) fn outputs(service: &Service) -> BTreeSet<Place> {
+    built_in(&service.output)
+}
+
 /// Inputs and outputs.
 pub(super) fn all(service: &Service) -> BTreeSet<Place> {
     let mut places = built_in(&service.input);

@@ -50,9 +50,6 @@ fn feature(service: &Service) -> Option<String> {
                 .to_owned(),
         );
     }
-    if service.isolation_level.eq_ignore_ascii_case("USER") {
-        return not("isolation_level \"USER\": a bucket per user".to_owned());
-    }
     None
 }
 
@@ -117,15 +114,6 @@ mod tests {
             },
             Some(
                 "volume at \"/data\": a managed volume is not available in this version; leave it out",
-            ),
-        );
-        check(
-            &Service {
-                isolation_level: "user".into(),
-                ..Service::default()
-            },
-            Some(
-                "isolation_level \"USER\": a bucket per user is not available in this version; leave it out",
             ),
         );
         check(

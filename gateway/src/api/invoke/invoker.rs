@@ -12,13 +12,11 @@ use tracing::error;
 use super::super::App;
 use super::super::executions::CalledBy;
 use super::super::problem::Problem;
+use super::NOBODY;
 use crate::auth::{
     BearerRefusal, Caller, Presented, Refusal, TOKEN_DIGITS, TOO_MANY, TokenError, access,
     claimed_issuer,
 };
-
-/// A call with the token of the service or the administrator's password, in the log of executions.
-const NOBODY: &str = "nil";
 
 /// A call before it is known who makes it.
 pub(super) struct Call<'a> {
