@@ -102,7 +102,7 @@ impl<'a> SimulatedAgent<'a> {
     }
 }
 
-fn output(bucket: &str, key: &str, text: &str) -> Output {
+pub(crate) fn output(bucket: &str, key: &str, text: &str) -> Output {
     Output {
         bucket: bucket.into(),
         key: key.into(),

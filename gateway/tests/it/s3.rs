@@ -9,8 +9,20 @@ use crate::harness::TestGateway;
 
 /// A signed request for `/bucket/key` or `/bucket?name=value`; neither must need escaping or sorting.
 pub(crate) fn signed(gateway: &TestGateway, method: &Method, path: &str) -> RequestBuilder {
-    let host = gateway.gateway().s3_address().to_string();
     let credentials = &gateway.gateway().settings().credentials;
+    let (access_key, secret_key) = (&credentials.access_key, &credentials.secret_key);
+    let keys = (access_key.reveal(), secret_key.reveal());
+    signed_with(gateway, keys, method, path)
+}
+
+/// The same with an access key and a secret key.
+pub(crate) fn signed_with(
+    gateway: &TestGateway,
+    (access_key, secret_key): (&str, &str),
+    method: &Method,
+    path: &str,
+) -> RequestBuilder {
+    let host = gateway.gateway().s3_address().to_string();
     let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let day = &now[..8];
     let scope = format!("{day}/us-east-1/s3/aws4_request");
@@ -21,12 +33,11 @@ pub(crate) fn signed(gateway: &TestGateway, method: &Method, path: &str) -> Requ
     );
     let hashed = hex::encode(digest(&SHA256, canonical.as_bytes()));
     let text = format!("AWS4-HMAC-SHA256\n{now}\n{scope}\n{hashed}");
-    let mut key = format!("AWS4{}", credentials.secret_key.reveal()).into_bytes();
+    let mut key = format!("AWS4{secret_key}").into_bytes();
     for part in [day, "us-east-1", "s3", "aws4_request"] {
         key = mac(&key, part);
     }
     let signature = hex::encode(mac(&key, &text));
-    let access_key = credentials.access_key.reveal();
     let authorization = format!(
         "AWS4-HMAC-SHA256 Credential={access_key}/{scope},SignedHeaders={headers},Signature={signature}"
     );

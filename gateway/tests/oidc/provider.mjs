@@ -58,6 +58,7 @@ async function makeProvider(issuer, key) {
     claims: { openid: ['sub'], profile: ['name', 'group_membership'] },
     findAccount: (_ctx, sub) => people.has(sub) && { accountId: sub, claims: async () => claimsOf(sub) },
     pkce: { required: () => false },
+    enabledJWA: { idTokenSigningAlgValues: ['RS256', 'PS384', 'ES256', 'EdDSA'] },
     features: {
       devInteractions: { enabled: false },
       resourceIndicators: {
