@@ -14,7 +14,7 @@ use super::catalog::{Catalog, Entry};
 use super::dispatcher::Ask;
 use super::reach::{self, Home};
 use super::rows::{self, Account, After, Ending, Finished, Limits};
-use crate::objects::{self, Effects, NewBlob, NewObject, ObjectError};
+use crate::objects::{self, Effects, NewBlob, ObjectError};
 use crate::store::StoreError;
 use outputs::Outputs;
 pub(super) use outputs::Staging;

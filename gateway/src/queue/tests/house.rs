@@ -122,6 +122,7 @@ impl House {
                     db,
                     &objects::Bucket {
                         name,
+                        owner: "oscar".to_owned(),
                         visibility: "private".to_owned(),
                         ..objects::Bucket::default()
                     },
