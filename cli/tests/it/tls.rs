@@ -68,8 +68,6 @@ async fn a_key_is_trusted_only_when_the_user_says_so_and_a_changed_one_is_a_loud
     assert!(user.run(&["config", "show"]).stdout.contains(&key));
     let status = user.run(&["status"]);
     assert_eq!(status.code, 0, "{}", status.stderr);
-    let buckets = user.run(&["buckets"]);
-    assert_eq!(buckets.code, 0, "{}", buckets.stderr);
     let listed = user.run(&["ls", "nothing"]);
     assert_eq!(
         listed.code, 3,
