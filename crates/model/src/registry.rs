@@ -59,8 +59,8 @@ pub fn server_of(image: &str) -> &str {
     }
 }
 
-/// The host in what people write for a registry: `https://index.docker.io/v1/`, `Registry.example.org:5000/`. None
-/// when there is no host in it.
+/// The host in what people write for a registry, with `https://` in front and a path behind or without. None when
+/// there is no host in it.
 pub fn server(written: &str) -> Option<String> {
     let bare = written.trim();
     let bare = bare.split_once("://").map_or(bare, |(_, rest)| rest);
@@ -96,8 +96,8 @@ mod tests {
     fn an_image_tells_its_registry() {
         check("busybox", "docker.io");
         check("library/busybox:1", "docker.io");
-        check("docker.io/library/busybox", "docker.io");
-        check("index.docker.io/a/b", "docker.io");
+        check(&format!("{DOCKER_HUB}/library/busybox"), "docker.io");
+        check(&format!("index.{DOCKER_HUB}/a/b"), "docker.io");
         check("registry.example.org/a/b@sha256:00", "registry.example.org");
         check("localhost/a", "localhost");
         check("127.0.0.1:5000/a:1", "127.0.0.1:5000");
@@ -116,7 +116,10 @@ mod tests {
             "https://Registry.example.org:5000/",
             Some("registry.example.org:5000"),
         );
-        check("https://index.docker.io/v1/", Some("docker.io"));
+        check(
+            &format!("https://index.{DOCKER_HUB}/v1/"),
+            Some("docker.io"),
+        );
         check("127.0.0.1:5000", Some("127.0.0.1:5000"));
         check("", None);
         check("https://", None);

@@ -1,10 +1,7 @@
 //! Which login a pull uses, and what to do when the registry does not give the image away.
 
 use bollard::auth::DockerCredentials;
-use spillway_model::registry::{DOCKER_HUB, RegistryLogin, server_of};
-
-/// What the engine calls Docker Hub in credentials.
-const HUB_ADDRESS: &str = "https://index.docker.io/v1/";
+use spillway_model::registry::{RegistryLogin, server_of};
 
 /// The first login for the registry that the image comes from.
 pub(super) fn of_image<'a>(image: &str, logins: &'a [RegistryLogin]) -> Option<&'a RegistryLogin> {
@@ -14,14 +11,10 @@ pub(super) fn of_image<'a>(image: &str, logins: &'a [RegistryLogin]) -> Option<&
 
 /// As the engine takes it; it keeps nothing of it.
 pub(super) fn credentials(login: &RegistryLogin) -> DockerCredentials {
-    let address = match login.server.as_str() {
-        DOCKER_HUB => HUB_ADDRESS,
-        server => server,
-    };
     DockerCredentials {
         username: Some(login.username.clone()),
         password: Some(login.password.clone()),
-        serveraddress: Some(address.to_owned()),
+        serveraddress: Some(login.server.clone()),
         ..DockerCredentials::default()
     }
 }
@@ -123,10 +116,8 @@ mod tests {
         assert_eq!(name("busybox"), Some("hub"));
         assert_eq!(name("r.example/a"), None);
         let hub = credentials(&logins[1]);
-        assert_eq!(
-            hub.serveraddress.as_deref(),
-            Some("https://index.docker.io/v1/")
-        );
+        assert_eq!(hub.serveraddress.as_deref(), Some("docker.io"));
+        assert_eq!(hub.password.as_deref(), Some("swordfish"));
     }
 
     #[test]
