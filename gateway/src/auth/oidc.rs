@@ -88,11 +88,6 @@ impl Oidc {
         })
     }
 
-    /// Groups of which users must have one.
-    pub(crate) fn groups(&self) -> &[String] {
-        &self.settings.groups
-    }
-
     /// The owner of the token, whose account is there when this returns.
     pub(crate) async fn user(&self, token: &str) -> Result<Arc<User>, TokenError> {
         let key = hash(token);

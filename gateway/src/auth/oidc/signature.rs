@@ -20,7 +20,7 @@ static PROVIDER: CryptoProvider = CryptoProvider {
 
 /// Makes it the provider of this process.
 pub(super) fn install() {
-    drop(PROVIDER.install_default()); // Fails when it is there already.
+    let _ = PROVIDER.install_default(); // Fails when it is there already.
 }
 
 /// The algorithms that are accepted: those with a public key. Whatever else a token names is refused.
