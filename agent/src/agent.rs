@@ -87,6 +87,7 @@ impl Agent {
         });
         let attempts = TaskTracker::new();
         let (wish, wanted) = watch::channel(None);
+        let volumes_wanted = wanted.clone();
         let mut standing = JoinSet::new();
         standing.spawn(work::stay_member(Arc::clone(&site)));
         standing.spawn(work::ask_for_work(
@@ -95,6 +96,7 @@ impl Agent {
             wish,
         ));
         standing.spawn(work::keep_ready(Arc::clone(&site), wanted));
+        standing.spawn(work::keep_volumes(Arc::clone(&site), volumes_wanted));
         Ok(Self {
             site,
             standing,

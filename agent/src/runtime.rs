@@ -10,7 +10,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use bytes::Bytes;
 use spillway_model::wire::link::{
-    Engine, FailureReason, Pull, Resources, ServiceDefinition, WantedService,
+    Engine, FailureReason, Pull, Resources, ServiceDefinition, VolumeReport, WantedService,
+    WantedVolume,
 };
 use spillway_model::wire::supervisor::{Exited, Invocation};
 use tokio::sync::mpsc;
@@ -21,6 +22,8 @@ use self::folders::Folders;
 use self::keep::Wish;
 use self::member::Held;
 use self::probe::{Probe, Recipe};
+
+pub(crate) use self::volumes::Measured;
 
 mod adopt;
 mod cgroup;
@@ -38,6 +41,7 @@ mod plan;
 mod pool;
 mod probe;
 mod process;
+mod volumes;
 
 /// Settings of the runtime.
 #[derive(Debug, Clone)]
@@ -177,6 +181,15 @@ impl Runtime {
             .into_iter()
             .map(|(wanted, definition)| Wish { wanted, definition });
         keep::note(&self.core, wishes.collect());
+    }
+
+    /// Makes and removes volumes as they shall be; says how they are then. What is not known is left out.
+    pub(crate) async fn keep_volumes(
+        &self,
+        wanted: &[WantedVolume],
+        measured: &mut Measured,
+    ) -> Vec<VolumeReport> {
+        volumes::carry_out(&self.core, wanted, measured).await
     }
 
     /// Idle warm containers by service.

@@ -9,7 +9,10 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use spillway_trust::Fingerprint;
 
-use crate::commands::{apply, clusters, dead_letters, files, jobs, logs, registries, services, up};
+use crate::commands::{
+    apply, buckets, clusters, dead_letters, federation, files, jobs, logs, metrics, quotas,
+    registries, services, system_logs, up, volumes,
+};
 use crate::exit::EXIT_CODES;
 use crate::screen::Format;
 
@@ -150,6 +153,24 @@ pub(crate) enum Command {
     /// A job that failed as often as its service allows is kept with its input and the reason.
     #[command(name = "dead-letters", visible_alias = "dl", after_help = dead_letters::EXAMPLES)]
     DeadLetters(dead_letters::DeadLetters),
+    /// Buckets: list, create, who may see them, links to objects, delete
+    #[command(after_help = buckets::EXAMPLES)]
+    Buckets(buckets::Buckets),
+    /// Volumes: folders on a node that services mount and that survive their jobs
+    #[command(after_help = volumes::EXAMPLES)]
+    Volumes(volumes::Volumes),
+    /// What users may use, and what they use
+    #[command(after_help = quotas::EXAMPLES)]
+    Quotas(quotas::Quotas),
+    /// How often services were asked, by whom, and what that took
+    #[command(after_help = metrics::EXAMPLES)]
+    Metrics(metrics::Metrics),
+    /// The same service on several clusters: who the members are
+    #[command(after_help = federation::EXAMPLES)]
+    Federation(federation::Federation),
+    /// The last calls of services, as the gateway saw them
+    #[command(name = "system-logs", after_help = system_logs::EXAMPLES)]
+    SystemLogs(system_logs::SystemLogs),
     /// Nodes, jobs by state, and images on their way
     #[command(after_help = "Examples:\n  spillway status\n  spillway status --output json")]
     Status,

@@ -6,6 +6,7 @@ mod http;
 mod jobs;
 mod registries;
 mod services;
+mod values;
 
 use std::time::Duration;
 
@@ -14,10 +15,12 @@ use serde_json::Value;
 use spillway_storage::{S3Settings, S3Storage};
 use spillway_trust::Trust;
 
+pub(crate) use buckets::Bucket;
 pub(crate) use error::{ClientError, Refusal};
 pub(crate) use http::{Access, Client, PLAIN, PREFETCH};
 pub(crate) use jobs::JobFilter;
 pub(crate) use registries::Login;
+pub(crate) use values::path;
 
 /// Time to reach the object store.
 const STORE_CONNECT: Duration = Duration::from_secs(10);

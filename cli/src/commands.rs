@@ -1,19 +1,28 @@
 //! One file for each command, or for a few that belong together.
 
 pub(crate) mod apply;
+pub(crate) mod buckets;
 pub(crate) mod clusters;
 pub(crate) mod dead_letters;
+pub(crate) mod federation;
 pub(crate) mod files;
 pub(crate) mod jobs;
 pub(crate) mod logs;
+pub(crate) mod metrics;
+pub(crate) mod quotas;
 pub(crate) mod registries;
 pub(crate) mod services;
 mod status;
+pub(crate) mod system_logs;
 pub(crate) mod up;
 mod version;
+pub(crate) mod volumes;
 mod watch;
 
+use std::io::{self, IsTerminal, Write};
+
 use clap_complete::generate;
+use serde_json::Value;
 
 use crate::arguments::{Arguments, Command, Shared};
 use crate::client::{Access, Client};
@@ -56,6 +65,12 @@ async fn dispatch(context: &Context<'_>, command: &Command) -> anyhow::Result<()
         Command::Jobs(jobs) => jobs::run(context, jobs).await,
         Command::Logs(logs) => logs::run(context, logs).await,
         Command::DeadLetters(letters) => dead_letters::run(context, letters).await,
+        Command::Buckets(it) => buckets::run(context, it).await,
+        Command::Volumes(it) => volumes::run(context, it).await,
+        Command::Quotas(it) => quotas::run(context, it).await,
+        Command::Metrics(it) => metrics::run(context, it).await,
+        Command::Federation(it) => federation::run(context, it).await,
+        Command::SystemLogs(it) => system_logs::run(context, it).await,
         Command::Up(up) => Box::pin(up::run(context, up)).await,
         Command::Status => status::run(context).await,
         Command::Registries(registries) => registries::run(context, registries).await,
@@ -139,5 +154,33 @@ impl Context<'_> {
             id: String::new(),
             cluster,
         })
+    }
+}
+
+/// Asks on the terminal; without one, the answer must be on the command line.
+fn confirm(question: &str) -> anyhow::Result<()> {
+    if !io::stdin().is_terminal() {
+        return Err(CommandError::Usage(
+            "this cannot be undone; say --yes to do it without a question".into(),
+        )
+        .into());
+    }
+    eprint!("{question} [y/N] ");
+    io::stderr().flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        return Ok(());
+    }
+    Err(CommandError::Interrupted.into())
+}
+
+/// A value of an answer in a table's cell.
+fn word(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) if text.is_empty() => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
     }
 }

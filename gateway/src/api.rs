@@ -8,18 +8,22 @@ mod cors;
 mod deployment;
 mod document;
 mod executions;
+mod federation;
 mod forward_auth;
 mod info;
-mod interim;
 mod invoke;
 mod jobs;
+mod lifecycle;
 mod limits;
+mod metrics;
 mod paths;
 mod presign;
 mod problem;
 mod quotas;
 mod services;
 mod status;
+mod system_logs;
+mod volumes;
 
 use std::sync::Arc;
 
@@ -37,11 +41,14 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::auth::{Gatekeeper, Users, administrators_only, identify};
 use crate::config::Settings;
+use crate::executions::Executions;
+use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::routes::routes;
 use crate::services::Services;
 use crate::store::Store;
 use crate::vault::Vault;
+use crate::volumes::Volumes;
 
 /// What handlers work with.
 #[derive(Debug, Clone)]
@@ -61,6 +68,9 @@ pub(crate) struct Parts {
     /// People who have come with an OIDC token, and their object-store accounts.
     pub(crate) users: Users,
     pub(crate) room: Arc<Semaphore>,
+    pub(crate) volumes: Volumes,
+    pub(crate) executions: Executions,
+    pub(crate) metrics: Metrics,
     pub(crate) started: Timestamp,
 }
 
@@ -103,7 +113,9 @@ pub(crate) fn service(
     let known = from_fn_with_state(Arc::clone(&app.gatekeeper), identify);
     let bounded = Router::new()
         .merge(system::router().route_layer(known.clone()))
-        .merge(invocations::router().route_layer(from_fn(executions::logged)))
+        .merge(
+            invocations::router().route_layer(from_fn_with_state(app.clone(), executions::logged)),
+        )
         .merge(gates::router())
         .route_layer(from_fn_with_state(app.clone(), limits::bounded))
         .merge(public::router())
@@ -149,8 +161,8 @@ routes! {
         delete "/system/services/{name}" => services::delete;
         get "/system/services/{name}/deployment" => deployment::show;
         get "/system/services/{name}/deployment/logs" => deployment::logs;
-        post "/system/services/{name}/{action}" => interim::lifecycle;
-        get "/system/logs" => interim::system_logs;
+        post "/system/services/{name}/{action}" => lifecycle::act;
+        get "/system/logs" => system_logs::show;
         get "/system/logs/{name}" => jobs::list;
         delete "/system/logs/{name}" => jobs::delete_many;
         get "/system/logs/{name}/{job}" => jobs::log;
@@ -162,14 +174,20 @@ routes! {
         get "/system/buckets/{bucket}" => buckets::show;
         delete "/system/buckets/{bucket}" => buckets::delete;
         post "/system/buckets/{bucket}/presign" => presign::presign;
-        get "/system/volumes" => interim::volumes;
+        get "/system/volumes" => volumes::list;
+        post "/system/volumes" => volumes::create;
+        get "/system/volumes/{name}" => volumes::show;
+        delete "/system/volumes/{name}" => volumes::delete;
+        get "/system/metrics" => metrics::summary;
+        get "/system/metrics/breakdown" => metrics::breakdown;
+        get "/system/metrics/{name}" => metrics::one;
         get "/system/quotas/user" => quotas::own;
         get "/system/quotas/user/{id}" => quotas::show;
         put "/system/quotas/user/{id}" => quotas::replace;
-        get "/system/federation/{name}" => interim::federation;
-        post "/system/federation/{name}" => interim::federation_add;
-        put "/system/federation/{name}" => interim::federation_replace;
-        delete "/system/federation/{name}" => interim::federation_remove;
+        get "/system/federation/{name}" => federation::show;
+        post "/system/federation/{name}" => federation::add;
+        put "/system/federation/{name}" => federation::replace;
+        delete "/system/federation/{name}" => federation::remove;
     }
 }
 

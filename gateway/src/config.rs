@@ -146,6 +146,9 @@ pub struct Config {
     /// Bytes that the logs of finished jobs may take together [default: 268435456]
     #[arg(long, env = "SPILLWAY_KEEP_LOG_BYTES", value_name = "BYTES")]
     pub keep_log_bytes: Option<u64>,
+    /// Days for which it is kept how often services were called; single hours for 35 of them [default: 400]
+    #[arg(long, env = "SPILLWAY_KEEP_METRICS", value_name = "DAYS")]
+    pub keep_metrics: Option<u32>,
     /// Bytes that the object store leaves free on the disk [default: 67108864]
     #[arg(long, env = "SPILLWAY_S3_RESERVE", value_name = "BYTES")]
     pub s3_reserve: Option<u64>,
@@ -226,6 +229,7 @@ impl Config {
             ttl_job: self.ttl_job.or(other.ttl_job),
             keep_jobs: self.keep_jobs.or(other.keep_jobs),
             keep_log_bytes: self.keep_log_bytes.or(other.keep_log_bytes),
+            keep_metrics: self.keep_metrics.or(other.keep_metrics),
             s3_reserve: self.s3_reserve.or(other.s3_reserve),
             s3_max_object: self.s3_max_object.or(other.s3_max_object),
             s3_cors_origins: self.s3_cors_origins.or(other.s3_cors_origins),

@@ -19,17 +19,20 @@ use tracing::{info, warn};
 
 use crate::api;
 use crate::api::{App, Neighbours, Parts};
-use crate::auth::{Gatekeeper, Oidc, Users};
+use crate::auth::{ADMINISTRATOR, ADMINISTRATOR_NAME, Gatekeeper, Oidc, Users};
 use crate::config::{Config, DEFAULT_DATA, Settings, TlsSettings};
+use crate::executions::Executions;
 use crate::link::{self, Link};
+use crate::metrics::Metrics;
 use crate::objects::Blobs;
-use crate::queue::Queue;
+use crate::queue::{Queue, QueueSettings};
 use crate::registries::Registries;
 use crate::report;
 use crate::serve::{Lifetime, Port, Served, serve};
 use crate::services::{Rules, Services};
 use crate::store::{Store, StoreError};
 use crate::tls::{Names, Tls};
+use crate::volumes::Volumes;
 
 /// A gateway that serves both its ports. Dropping it stops it without waiting for anything; use [`Gateway::stop`].
 #[derive(Debug)]
@@ -41,6 +44,8 @@ pub struct Gateway {
     store: Store,
     blobs: Blobs,
     queue: Queue,
+    executions: Executions,
+    metrics: Metrics,
     lifetime: Lifetime,
     /// Held as long as we run: no second gateway on the same data.
     _lock: folder::Lock,
@@ -68,7 +73,12 @@ impl Gateway {
         )
         .await
         .context("opening the blobs")?;
-        let queue = Queue::start(store.clone(), blobs.clone(), settings.queue.clone())
+        let metrics = count(&settings);
+        let counted = QueueSettings {
+            metrics: metrics.clone(),
+            ..settings.queue.clone()
+        };
+        let queue = Queue::start(store.clone(), blobs.clone(), counted)
             .await
             .context("starting the queue")?;
 
@@ -82,19 +92,14 @@ impl Gateway {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         };
-        let built_in = MinioProvider {
-            endpoint: s3_url.clone(),
-            verify: settings.tls.is_verifiable(&s3_url),
-            access_key: HIDDEN.to_owned(),
-            secret_key: HIDDEN.to_owned(),
-            region: settings.region.clone(),
-        };
+        let volumes = Volumes::new(store.clone(), queue.clone());
         let users = Users::new(store.clone(), Arc::clone(store.vault()));
         let services = Services {
+            volumes: volumes.clone(),
             store: store.clone(),
             queue: queue.clone(),
             tasks: lifetime.tasks.clone(),
-            built_in,
+            built_in: built_in(&s3_url, &settings),
             rules: Rules {
                 users: users.clone(),
                 groups: settings.oidc.groups.clone().into(),
@@ -106,6 +111,8 @@ impl Gateway {
             .context("completing deletions that were cut short")?;
 
         let s3 = s3_service(&settings, &store, &blobs, &queue, users.clone());
+        let data = settings.data.clone();
+        let executions = tokio::task::spawn_blocking(move || Executions::open(&data)).await?;
         let app = App::new(Parts {
             s3_url: s3_url.clone(),
             store: store.clone(),
@@ -115,14 +122,18 @@ impl Gateway {
             vault: Arc::clone(store.vault()),
             users,
             room: Arc::new(Semaphore::new(settings.limits.requests)),
+            volumes: volumes.clone(),
+            executions: executions.clone(),
+            metrics: metrics.clone(),
             started: Timestamp::now(),
             settings: settings.clone(),
         });
-        let neighbours = neighbours(&settings, &queue)
+        let neighbours = neighbours(&settings, &queue, &volumes)
             .await
             .context("reading the nodes")?;
         let api = (api_listener, api::service(&app, neighbours));
         let fingerprint = open_ports(&settings, tls, api, (s3_listener, s3), &lifetime)?;
+        background(&settings, &store, &lifetime, &executions, &metrics, volumes);
         let shown = fingerprint.as_ref().map(|shown| *shown.borrow());
         addresses::write(&settings.data, api_address, s3_address, shown)
             .await
@@ -139,6 +150,8 @@ impl Gateway {
             store,
             blobs,
             queue,
+            executions,
+            metrics,
             lifetime,
             _lock: lock,
         })
@@ -186,6 +199,8 @@ impl Gateway {
             );
         }
         self.queue.stop().await;
+        self.executions.flush().await;
+        self.metrics.flush(&self.store).await;
         self.blobs.close().await;
         self.store.close().await;
         addresses::remove(&self.settings.data).await;
@@ -210,6 +225,43 @@ fn prepare(config: Config) -> anyhow::Result<(Settings, folder::Lock)> {
     Ok((settings, lock))
 }
 
+/// The built-in store, as services show it.
+fn built_in(s3_url: &str, settings: &Settings) -> MinioProvider {
+    MinioProvider {
+        endpoint: s3_url.to_owned(),
+        verify: settings.tls.is_verifiable(s3_url),
+        access_key: HIDDEN.to_owned(),
+        secret_key: HIDDEN.to_owned(),
+        region: settings.region.clone(),
+    }
+}
+
+/// Starts what goes on without anybody asking.
+fn background(
+    settings: &Settings,
+    store: &Store,
+    lifetime: &Lifetime,
+    executions: &Executions,
+    metrics: &Metrics,
+    volumes: Volumes,
+) {
+    let (tasks, stop) = (&lifetime.tasks, &lifetime.stop);
+    tasks.spawn(executions.clone().run(stop.clone()));
+    tasks.spawn(volumes.run(stop.clone()));
+    tasks.spawn(
+        metrics
+            .clone()
+            .run(store.clone(), settings.limits.metrics_days, stop.clone()),
+    );
+}
+
+/// The counters. Whatever name the administrator comes under, he is one user.
+fn count(settings: &Settings) -> Metrics {
+    let keys = &settings.credentials;
+    let names = [&keys.username, keys.access_key.reveal(), ADMINISTRATOR];
+    Metrics::new(ADMINISTRATOR_NAME, names.map(str::to_owned).into())
+}
+
 async fn listen(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address)
         .await
@@ -229,8 +281,17 @@ fn gatekeeper(settings: &Settings, users: &Users) -> anyhow::Result<Gatekeeper> 
 }
 
 /// What else is served on the port of the API.
-async fn neighbours(settings: &Settings, queue: &Queue) -> Result<Neighbours, StoreError> {
-    let link = Link::open(queue.clone(), settings.credentials.join_token.reveal()).await?;
+async fn neighbours(
+    settings: &Settings,
+    queue: &Queue,
+    volumes: &Volumes,
+) -> Result<Neighbours, StoreError> {
+    let link = Link::open(
+        queue.clone(),
+        volumes.clone(),
+        settings.credentials.join_token.reveal(),
+    )
+    .await?;
     Ok(Neighbours {
         link: link::router(link),
         report: report::router(queue.clone()).merge(Registries::new(queue.clone()).router()),

@@ -22,8 +22,11 @@ mod auth;
 pub mod config;
 #[cfg(test)]
 mod document;
+mod executions;
+mod federation;
 mod gateway;
 mod link;
+mod metrics;
 pub mod objects;
 pub mod queue;
 mod quotas;
@@ -35,6 +38,7 @@ mod services;
 pub mod store;
 mod tls;
 mod vault;
+mod volumes;
 
 pub use config::{Config, Secret};
 pub use gateway::Gateway;

@@ -8,6 +8,7 @@ mod jobs;
 mod leases;
 mod problem;
 mod services;
+mod volumes;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use spillway_model::wire::link::{MAX_COMPLETION, PREFIX};
 
 use crate::queue::Queue;
 use crate::store::StoreError;
+use crate::volumes::Volumes;
 use auth::NodeTokens;
 use problem::Problem;
 
@@ -34,14 +36,23 @@ pub(crate) struct Link(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     queue: Queue,
+    volumes: Volumes,
     nodes: NodeTokens,
 }
 
 impl Link {
     /// Reads the nodes that joined before.
-    pub(crate) async fn open(queue: Queue, join_token: &str) -> Result<Self, StoreError> {
+    pub(crate) async fn open(
+        queue: Queue,
+        volumes: Volumes,
+        join_token: &str,
+    ) -> Result<Self, StoreError> {
         let nodes = NodeTokens::load(queue.store().clone(), join_token).await?;
-        Ok(Self(Arc::new(Shared { queue, nodes })))
+        Ok(Self(Arc::new(Shared {
+            queue,
+            volumes,
+            nodes,
+        })))
     }
 }
 
@@ -59,6 +70,10 @@ pub(crate) fn router(link: Link) -> Router {
         .route(
             "/heartbeat",
             post(leases::heartbeat).layer(DefaultBodyLimit::max(MESSAGE)),
+        )
+        .route(
+            "/volumes",
+            post(volumes::report).layer(DefaultBodyLimit::max(MESSAGE)),
         )
         .route("/services/{name}/{revision}", get(services::definition))
         .route("/jobs/{job}/{attempt}/input", get(jobs::input))

@@ -36,6 +36,7 @@ use tokio_util::task::TaskTracker;
 
 pub use accept::CallError;
 pub use backoff::Backoff;
+pub(crate) use catalog::Needs;
 pub use clock::Clock;
 pub(crate) use clock::timestamp;
 pub use completion::CompleteError;
@@ -43,6 +44,7 @@ pub use listing::JobFilter;
 pub(crate) use listing::revive;
 pub(crate) use live::Live;
 
+use crate::metrics::{Kind, Metrics};
 use crate::objects::{Blobs, Hub};
 use crate::store::{Store, StoreError};
 use board::{Board, Ready};
@@ -102,6 +104,8 @@ pub struct QueueSettings {
     /// Folder of the logs of running attempts; made when missing, emptied at start. Absent: `live` beside the
     /// database.
     pub live: Option<PathBuf>,
+    /// Where accepted jobs are counted.
+    pub metrics: Metrics,
     /// What time it is.
     pub clock: Clock,
 }
@@ -121,6 +125,7 @@ impl Default for QueueSettings {
             body_limit: 64 * 1024 * 1024,
             output_limit: 64 * 1024 * 1024 * 1024,
             live: None,
+            metrics: Metrics::default(),
             clock: Clock::System,
         }
     }
@@ -163,6 +168,8 @@ pub struct QueuedJob {
     pub id: i64,
     pub name: String,
     pub service: String,
+    /// Who triggered it; empty: nobody in particular.
+    pub owner: String,
     priority: i32,
     ready_ms: i64,
     stored: Option<Arc<Stored>>,
@@ -265,6 +272,10 @@ impl Queue {
     /// After the commit: the jobs may be granted from now on.
     pub fn announce(&self, jobs: Vec<QueuedJob>) {
         self.0.room.add(jobs.len());
+        for job in &jobs {
+            let metrics = &self.0.settings.metrics;
+            metrics.request(Kind::Async, &job.service, &job.owner);
+        }
         self.0.dispatcher.announce(jobs);
     }
 
@@ -313,6 +324,16 @@ impl Queue {
             .tasks
             .spawn(async move { removal::delete(&queue.0, &service, which, owner).await });
         work.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// What a service asks of its node; nothing while it is not known here.
+    pub(crate) fn needs(&self, service: &str) -> Option<Needs> {
+        let catalog = self.catalog();
+        let entry = catalog.get(service)?;
+        Some(Needs {
+            resources: entry.resources,
+            selector: entry.selector.clone(),
+        })
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

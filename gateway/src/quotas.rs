@@ -113,7 +113,12 @@ pub(crate) fn used(db: &Connection, uid: &str) -> Result<Used, StoreError> {
             ..Used::default()
         })
     })?;
-    Ok(used)
+    let (volumes, volumes_disk) = crate::volumes::used(db, uid)?;
+    Ok(Used {
+        volumes,
+        volumes_disk,
+        ..used
+    })
 }
 
 /// Writes down what the settings say now, if that is something else than before.

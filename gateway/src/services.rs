@@ -13,13 +13,15 @@ mod unavailable;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use spillway_model::service::{MinioProvider, Service};
+use spillway_model::service::{MinioProvider, Replica, Service};
 use tokio_util::task::TaskTracker;
 
 use crate::auth::{Caller, NoRandomness, UserError, Users};
+use crate::federation::{Edit, REFRESH_TOKEN};
 use crate::objects::ObjectError;
 use crate::queue::{Queue, Which};
 use crate::store::{Store, StoreError};
+use crate::volumes::{self, VolumeError, Volumes};
 
 pub(crate) use places::Place;
 pub(crate) use rows::{pull_secrets, revise};
@@ -64,6 +66,11 @@ pub(crate) enum ServiceError {
         #[source]
         source: serde_json::Error,
     },
+    /// Its federation cannot work, in the reference's words.
+    #[error("{0}")]
+    Federation(String),
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
     #[error("the gateway is stopping")]
     Stopping,
 }
@@ -91,6 +98,7 @@ pub(crate) struct Services {
     pub(crate) store: Store,
     pub(crate) queue: Queue,
     pub(crate) tasks: TaskTracker,
+    pub(crate) volumes: Volumes,
     /// What `storage_providers.minio.default` is in every service.
     pub(crate) built_in: MinioProvider,
     pub(crate) rules: Rules,
@@ -100,7 +108,7 @@ impl Services {
     /// The service, secrets blank.
     pub(crate) async fn get(&self, name: &str) -> Result<Option<Service>, ServiceError> {
         let name = name.to_owned();
-        let service = self.store.read(move |db| rows::get(db, &name)).await?;
+        let service = self.store.read(move |db| with_volume(db, &name)).await?;
         Ok(service.map(|service| self.with_built_in(service)))
     }
 
@@ -112,7 +120,7 @@ impl Services {
 
     /// All services by name.
     pub(crate) async fn list(&self) -> Result<Vec<Service>, ServiceError> {
-        let services = self.store.read(rows::list).await?;
+        let services = self.store.read(with_volumes).await?;
         Ok(services
             .into_iter()
             .map(|service| self.with_built_in(service))
@@ -141,6 +149,28 @@ impl Services {
             .await
     }
 
+    /// Changes the members of a service's federation; the service as it is then, and the members that are gone.
+    pub(crate) async fn federate(
+        &self,
+        caller: Caller,
+        name: &str,
+        edit: Edit,
+    ) -> Result<(Service, Vec<Replica>), ServiceError> {
+        let name = name.to_owned();
+        let changed =
+            self.change(move |db| change::federate(db, &caller, &name, &edit, Timestamp::now()));
+        let (service, gone) = changed.await?;
+        Ok((self.with_built_in(service), gone))
+    }
+
+    /// The secret with which the service acts on other clusters.
+    pub(crate) async fn refresh_token(&self, name: &str) -> Result<Option<String>, ServiceError> {
+        let name = name.to_owned();
+        self.store
+            .read(move |db| rows::secret(db, &name, REFRESH_TOKEN))
+            .await
+    }
+
     /// Removes a service, its jobs, and the buckets that only it used.
     pub(crate) async fn delete(&self, caller: Caller, name: &str) -> Result<(), ServiceError> {
         let (this, name) = (self.clone(), name.to_owned());
@@ -150,6 +180,7 @@ impl Services {
                 .write(move |db| change::delete(db, &caller, &target))
                 .await?;
             this.queue.services_changed();
+            this.volumes.changed();
             this.queue.delete(&name, Which::All).await?;
             Ok(())
         });
@@ -185,15 +216,16 @@ impl Services {
         service
     }
 
-    async fn change(
+    async fn change<T: Send + 'static>(
         &self,
-        change: impl FnOnce(&rusqlite::Connection) -> Result<(), ServiceError> + Send + 'static,
-    ) -> Result<(), ServiceError> {
+        change: impl FnOnce(&rusqlite::Connection) -> Result<T, ServiceError> + Send + 'static,
+    ) -> Result<T, ServiceError> {
         let this = self.clone();
         let work = self.tasks.spawn(async move {
-            this.store.write(change).await?;
+            let changed = this.store.write(change).await?;
             this.queue.services_changed();
-            Ok(())
+            this.volumes.changed();
+            Ok(changed)
         });
         work.await.unwrap_or(Err(ServiceError::Stopping))
     }
@@ -210,4 +242,26 @@ impl Rules {
             groups: Arc::from([]),
         }
     }
+}
+
+/// The service with the state of its volume.
+fn with_volume(db: &rusqlite::Connection, name: &str) -> Result<Option<Service>, ServiceError> {
+    let Some(mut service) = rows::get(db, name)? else {
+        return Ok(None);
+    };
+    if service.volume.is_some() {
+        service.volume_status = volumes::status(db, name)?;
+    }
+    Ok(Some(service))
+}
+
+fn with_volumes(db: &rusqlite::Connection) -> Result<Vec<Service>, ServiceError> {
+    let mut states = volumes::statuses(db)?;
+    let mut services = rows::list(db)?;
+    for service in &mut services {
+        if let Some(state) = states.remove(&service.name) {
+            service.volume_status = state;
+        }
+    }
+    Ok(services)
 }

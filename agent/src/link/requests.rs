@@ -9,7 +9,8 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Body, Method};
 use rustix::fs::OFlags;
 use spillway_model::wire::link::{
-    Attempt, Completed, Heartbeat, HeartbeatAnswer, Poll, PollAnswer, ServiceDefinition, StagedBlob,
+    Attempt, Completed, Heartbeat, HeartbeatAnswer, Poll, PollAnswer, ServiceDefinition,
+    StagedBlob, VolumeReport, VolumesAnswer, VolumesReport,
 };
 use tokio::io::AsyncWriteExt;
 use tokio_util::io::ReaderStream;
@@ -53,6 +54,25 @@ impl Link {
             doing,
             self.send(doing, (Method::POST, "heartbeat"), Some(limit), |it| {
                 it.json(beat)
+            })
+            .await?,
+        )
+        .await
+    }
+
+    /// Says how the volumes of this node are; answered with how they shall be.
+    pub(crate) async fn volumes(
+        &self,
+        volumes: &[VolumeReport],
+    ) -> Result<VolumesAnswer, LinkError> {
+        let doing = "asking for volumes";
+        let report = VolumesReport {
+            volumes: volumes.to_vec(),
+        };
+        read_json(
+            doing,
+            self.send(doing, (Method::POST, "volumes"), Some(SHORT), |it| {
+                it.json(&report)
             })
             .await?,
         )

@@ -18,6 +18,7 @@ use super::holder::Holder;
 use super::plan::{Key, Plan};
 use super::probe::Recipe;
 use super::process::Process;
+use super::volumes;
 use body::body;
 use failure::{engine_problem, gone_at_start, why_not_started};
 
@@ -245,6 +246,7 @@ async fn create(
         &id[..8]
     );
     let options = CreateContainerOptionsBuilder::new().name(&name).build();
+    check_volume(core, plan).await?;
     let (mut pulled, mut replaced) = (false, false);
     loop {
         let holder = match recipe {
@@ -281,6 +283,23 @@ async fn create(
             (Err(error), _) => return Err(why_not_started(&error)),
         }
     }
+}
+
+/// The engine would make a missing volume by itself, empty: what was in it would be lost without a word.
+async fn check_volume(core: &Core, plan: &Plan) -> Result<(), ClaimError> {
+    let Some(volume) = &plan.definition.volume else {
+        return Ok(());
+    };
+    if volumes::is_there(core, &volume.id)
+        .await
+        .map_err(engine_problem)?
+    {
+        return Ok(());
+    }
+    Err(ClaimError::Interrupted(format!(
+        "the volume {} is not on this node",
+        volume.id
+    )))
 }
 
 async fn is_running(core: &Core, container: &str) -> Result<bool, EngineError> {

@@ -20,9 +20,13 @@ pub(crate) const JOINED: &str = "spillway.joined";
 pub(crate) const OWNER: &str = "spillway.owner";
 pub(crate) const NETWORK: &str = "spillway.network";
 
+/// What the owner of a volume calls it.
+pub(crate) const NAME: &str = "spillway.name";
+
 /// Values of [`KIND`].
 pub(crate) const HOLDER: &str = "holder";
 pub(crate) const MEMBER: &str = "member";
+pub(crate) const VOLUME: &str = "volume";
 
 /// What everything we make carries.
 pub(crate) fn common(settings: &RuntimeSettings, kind: &str) -> HashMap<String, String> {

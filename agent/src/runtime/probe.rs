@@ -151,6 +151,7 @@ async fn measure(core: &Arc<Core>, recipe: Recipe) -> Result<f64, ClaimError> {
         service,
         secrets: BTreeMap::new(),
         registries: Vec::new(),
+        volume: None,
     };
     let plan = core.plan(&Arc::new(definition))?;
     if recipe == Recipe::Joined {

@@ -129,6 +129,7 @@ impl Node {
             service,
             secrets: BTreeMap::new(),
             registries: Vec::new(),
+            volume: None,
         };
         let key = (definition.service.name.clone(), definition.revision);
         self.gateway

@@ -285,6 +285,7 @@ pub(crate) fn service(
         service,
         secrets: BTreeMap::new(),
         registries: Vec::new(),
+        volume: None,
     })
 }
 

@@ -1,14 +1,11 @@
 //! `dead-letters`: jobs that were given up.
 
-use std::io::{self, IsTerminal, Write};
-
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use spillway_model::report::JobReport;
 
-use super::{Context, jobs};
+use super::{Context, confirm, jobs};
 use crate::client::JobFilter;
-use crate::exit::CommandError;
 use crate::screen::{Rows, units};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -114,24 +111,6 @@ pub(crate) async fn run(context: &Context<'_>, letters: &DeadLetters) -> anyhow:
             Ok(())
         }
     }
-}
-
-/// Asks on the terminal; without one, the answer must be on the command line.
-fn confirm(question: &str) -> anyhow::Result<()> {
-    if !io::stdin().is_terminal() {
-        return Err(CommandError::Usage(
-            "this cannot be undone; say --yes to do it without a question".into(),
-        )
-        .into());
-    }
-    eprint!("{question} [y/N] ");
-    io::stderr().flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    if matches!(answer.trim(), "y" | "Y" | "yes") {
-        return Ok(());
-    }
-    Err(CommandError::Interrupted.into())
 }
 
 fn table(letters: &[JobReport]) -> Rows {

@@ -236,6 +236,11 @@ impl Cluster {
         Ok(self.engine.containers(LABEL, &self.id).await?.len())
     }
 
+    /// Names of the volumes that its agents made.
+    pub async fn volumes(&self) -> Result<Vec<String>> {
+        self.engine.volumes(LABEL, &self.id).await
+    }
+
     /// Stops everything cleanly and checks that nothing is left: no container, no file of a job on the agents, no
     /// temporary file and no unreferenced blob in the gateway's store.
     pub async fn finish(mut self) -> Result<()> {
@@ -244,6 +249,8 @@ impl Cluster {
         }
         let left = self.engine.containers(LABEL, &self.id).await?;
         ensure!(left.is_empty(), "containers are left: {left:#?}");
+        let left = self.volumes().await?;
+        ensure!(left.is_empty(), "volumes are left: {left:#?}");
         self.gateway.stop().await?;
         for number in 0..self.agents.len() {
             for folder in ["members", "staging", "outbox"] {
@@ -288,11 +295,17 @@ impl Drop for Cluster {
         let ids = list
             .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
             .unwrap_or_default();
-        for arguments in [["rm", "-f"], ["rmi", "-f"]] {
-            let names: Vec<&str> = if arguments[0] == "rm" {
-                ids.split_whitespace().collect()
-            } else {
-                vec![&self.image.reference]
+        let volumes = std::process::Command::new("docker")
+            .args(["volume", "ls", "-q", "--filter", &filter])
+            .output();
+        let volumes = volumes
+            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+            .unwrap_or_default();
+        for arguments in [["rm", "-f"], ["rmi", "-f"], ["volume", "rm"]] {
+            let names: Vec<&str> = match arguments[0] {
+                "rm" => ids.split_whitespace().collect(),
+                "volume" => volumes.split_whitespace().collect(),
+                _ => vec![&self.image.reference],
             };
             if !names.is_empty() {
                 let _ = std::process::Command::new("docker")

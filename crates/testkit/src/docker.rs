@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use bollard::Docker;
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::{
-    CreateImageOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
-    RemoveImageOptionsBuilder,
+    CreateImageOptionsBuilder, ListContainersOptionsBuilder, ListVolumesOptionsBuilder,
+    RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
 };
 use bytes::Bytes;
 use futures::StreamExt;
@@ -122,6 +122,17 @@ impl Engine {
             .filters(&filters)
             .build();
         Ok(self.docker.list_containers(Some(options)).await?)
+    }
+
+    /// Names of all volumes with this label.
+    pub async fn volumes(&self, label: &str, value: &str) -> Result<Vec<String>> {
+        let filters = HashMap::from([("label".to_owned(), vec![format!("{label}={value}")])]);
+        let options = ListVolumesOptionsBuilder::default()
+            .filters(&filters)
+            .build();
+        let found = self.docker.list_volumes(Some(options)).await?;
+        let volumes = found.volumes.unwrap_or_default().into_iter();
+        Ok(volumes.map(|volume| volume.name).collect())
     }
 
     /// Removes them, by force.

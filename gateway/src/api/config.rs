@@ -76,7 +76,7 @@ pub(super) async fn show(State(app): Here, caller: Caller) -> Result<Response, P
             interlink_available: false,
             yunikorn_enable: false,
             kueue_enable: false,
-            volume_enable: false,
+            volume_enable: true,
             oidc_groups: &app.settings.oidc.groups,
             minio_quota_enabled: app.settings.quotas.buckets > 0,
         },
@@ -126,6 +126,11 @@ pub(super) async fn replace(
     let Some(repositories) = wanted.allowed_image_repositories else {
         return json(&None::<()>); // What the reference echoes when there is nothing to set.
     };
+    if let Some(place) = repositories.iter().position(|text| text.trim().is_empty()) {
+        return Err(Problem::bad(format!(
+            "allowed_image_repositories[{place}] is empty, which every image contains; leave it out"
+        )));
+    }
     app.services.allow_images(repositories.clone()).await?;
     json(&repositories)
 }

@@ -1,5 +1,7 @@
 //! Visibility of deployments. All services of this version run jobs only, for which the reference has one answer.
 
+mod logs;
+
 use axum::extract::{Path, State};
 use axum::response::Response;
 use serde::Serialize;
@@ -10,6 +12,10 @@ use super::jobs::visible;
 use super::problem::Problem;
 use super::services::check_name;
 use crate::auth::Caller;
+
+#[cfg(test)]
+pub(super) use logs::__path_logs;
+pub(super) use logs::logs;
 
 /// The state of a deployment, without the service it belongs to.
 #[derive(Serialize)]
@@ -45,17 +51,6 @@ struct Named {
     deployment: Deployment,
 }
 
-#[derive(Serialize)]
-#[cfg_attr(test, derive(utoipa::ToSchema))]
-#[cfg_attr(test, schema(as = DeploymentLogs))]
-struct Logs {
-    service_name: String,
-    available: bool,
-    message: &'static str,
-    #[cfg_attr(test, schema(value_type = Vec<String>))]
-    entries: [(); 0],
-}
-
 /// The deployment of a service.
 #[cfg_attr(test, utoipa::path(get, path = "/system/services/{name}/deployment",
     responses(
@@ -76,29 +71,5 @@ pub(super) async fn show(
         service_name: service.name,
         namespace: service.namespace,
         deployment: Deployment::batch_only(),
-    })
-}
-
-/// What its instances printed.
-#[cfg_attr(test, utoipa::path(get, path = "/system/services/{name}/deployment/logs",
-    responses(
-        (status = 200, description = "What its instances printed.", body = Logs),
-        (status = 400, description = "invalid serviceName", body = String),
-        (status = 403, description = "The caller may not see the service.", body = String),
-        (status = 404, description = "There is no such service.", body = String),
-    ),
-))]
-pub(super) async fn logs(
-    State(app): Here,
-    caller: Caller,
-    Path(name): Path<String>,
-) -> Result<Response, Problem> {
-    check_name(&name)?;
-    let service = visible(&app, &caller, &name).await?;
-    json(&Logs {
-        service_name: service.name,
-        available: false,
-        message: "Deployment logs are unavailable for this service.",
-        entries: [],
     })
 }

@@ -210,7 +210,7 @@ fn deletes(caller: &Caller, service: &Service) -> Option<String> {
 }
 
 /// A switch in the query; what is no boolean is off.
-fn flag(query: &HashMap<String, String>, name: &str) -> bool {
+pub(super) fn flag(query: &HashMap<String, String>, name: &str) -> bool {
     query
         .get(name)
         .is_some_and(|value| matches!(value.as_str(), "1" | "t" | "T" | "true" | "TRUE" | "True"))

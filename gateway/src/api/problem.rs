@@ -12,6 +12,7 @@ use crate::objects::ObjectError;
 use crate::queue::CallError;
 use crate::services::ServiceError;
 use crate::store::StoreError;
+use crate::volumes::VolumeError;
 
 /// An answer that is no success.
 #[derive(Debug)]
@@ -55,6 +56,15 @@ impl Problem {
             ServiceError::Unavailable(reason) => {
                 Self::bad(format!("The service specification is not valid: {reason}"))
             }
+            ServiceError::Federation(text) => Self::bad(text),
+            ServiceError::Volume(VolumeError::Exists) => Self::Text(
+                StatusCode::CONFLICT,
+                "A managed volume with the provided name already exists".to_owned(),
+            ),
+            ServiceError::Volume(cause @ (VolumeError::Invalid(_) | VolumeError::Quota(_))) => {
+                Self::bad(format!("The service specification is not valid: {cause}"))
+            }
+            ServiceError::Volume(cause) => cause.into(),
             ServiceError::ImageNotAllowed(_) => Self::Text(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 format!("{doing}: {cause}"),

@@ -1,19 +1,20 @@
 //! Services: list, read, create, update, delete.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
-use spillway_model::service::Service;
+use spillway_model::service::{Cluster, Service};
 use tracing::debug;
 
 use super::answer::{json_text, text};
 use super::body::{self, MAX_JSON};
 use super::deployment::Deployment;
+use super::federation;
 use super::problem::Problem;
 use super::{App, Here};
 use crate::auth::{Caller, access, same_secret};
@@ -87,17 +88,23 @@ pub(super) async fn show(
     responses(
         (status = 201, description = "The service is there."),
         (status = 400, description = "The definition is not valid; the text names member, value and what was expected.", body = String),
+        (status = 401, description = "A member of the federation refuses the credentials.", body = String),
         (status = 409, description = "The name, or a bucket that the service would have to make, is taken.", body = String),
     ),
 ))]
 pub(super) async fn create(
     State(app): Here,
     caller: Caller,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<StatusCode, Problem> {
     let service = read(&app, body).await?;
-    let created = app.services.create(caller, service).await;
+    let federated = federation::Expansion::begin(&service, &headers).await?;
+    let created = app.services.create(caller.clone(), service).await;
     created.map_err(|cause| Problem::of_service("Error creating the service", cause))?;
+    if let Some(expansion) = federated {
+        expansion.finish(&app, caller).await?;
+    }
     Ok(StatusCode::CREATED)
 }
 
@@ -105,6 +112,7 @@ pub(super) async fn create(
 #[cfg_attr(test, utoipa::path(put, path = "/system/services",
     request_body = crate::document::types::ServiceInput,
     responses(
+        (status = 200, description = "The service was replaced, but not all members of its federation could be told.", body = String),
         (status = 204, description = "The service was replaced."),
         (status = 400, description = "The definition is not valid; the text names member, value and what was expected.", body = String),
         (status = 403, description = "It belongs to somebody else.", body = String),
@@ -114,15 +122,21 @@ pub(super) async fn create(
 pub(super) async fn update(
     State(app): Here,
     caller: Caller,
+    headers: HeaderMap,
     body: Body,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     let service = read(&app, body).await?;
+    let name = service.name.clone();
     let updated = app.services.update(caller.clone(), service).await;
     updated.map_err(|cause| match cause {
         ServiceError::NotYours => forbidden(&caller, "modify"),
         cause => Problem::of_service("Error updating the service", cause),
     })?;
-    Ok(StatusCode::NO_CONTENT)
+    let told = federation::tell(&app, &name, &headers).await?;
+    Ok(match told {
+        None => StatusCode::NO_CONTENT.into_response(),
+        Some(warnings) => (StatusCode::OK, warnings).into_response(),
+    })
 }
 
 /// Removes a service with its jobs and buckets.
@@ -183,15 +197,15 @@ async fn read(app: &App, body: Body) -> Result<Service, Problem> {
     service
         .normalise()
         .map_err(|error| Problem::bad(error.answer()))?;
-    forget_own_password(app, &mut service);
+    forget_own_password(app, &mut service.clusters);
     Ok(service)
 }
 
 /// OSCAR's CLI sends the caller's own password along, as that of the target cluster. It has no business in a
 /// definition that others may read.
-fn forget_own_password(app: &App, service: &mut Service) {
+pub(super) fn forget_own_password(app: &App, clusters: &mut BTreeMap<String, Cluster>) {
     let own = &app.settings.credentials;
-    for cluster in service.clusters.values_mut() {
+    for cluster in clusters.values_mut() {
         if same_secret(&cluster.auth_password, own.password.reveal()) {
             cluster.auth_password.clear();
         }

@@ -55,6 +55,8 @@ pub struct Limits {
     /// Wrong passwords at once, and the time that earns one more.
     pub guesses: u32,
     pub guess_every: Duration,
+    /// Days for which metrics are kept.
+    pub metrics_days: u32,
 }
 
 impl Settings {
@@ -122,6 +124,7 @@ impl Limits {
             listing: usize::try_from(listing)?,
             guesses: config.password_guesses.unwrap_or(20).max(1),
             guess_every: time("password_guess_every", config.password_guess_every, 3)?,
+            metrics_days: config.keep_metrics.unwrap_or(400).max(1),
         })
     }
 }

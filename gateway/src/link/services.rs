@@ -63,5 +63,6 @@ fn find(db: &Connection, name: &str) -> Result<Option<ServiceDefinition>, StoreE
         revision: u64::try_from(revision).unwrap_or(0),
         service,
         secrets,
+        volume: crate::volumes::mounted(db, name)?,
     }))
 }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use spillway_model::quantity::{Cpu, Memory};
 use spillway_model::service::{DEFAULT_RETRIES, Service, StringMap};
-use spillway_model::wire::link::Resources;
+use spillway_model::wire::link::{Join, Resources};
 use tracing::warn;
 
 use crate::store::StoreError;
+use crate::volumes::Pin;
 
 /// CPU of a container whose service names none, in millicores (OSCAR's default).
 const DEFAULT_MILLICORES: u64 = 200;
@@ -44,6 +45,8 @@ pub(crate) struct Entry {
     /// Further attempts after a failed one.
     pub(crate) retries: u32,
     pub(crate) selector: StringMap,
+    /// Where its volume is, if it has one.
+    pub(crate) volume: Option<Pin>,
     /// Whether the input becomes a file.
     pub(crate) stage_in: bool,
     /// The definition, without what is large or secret.
@@ -57,13 +60,15 @@ impl Catalog {
             "SELECT name, revision, created_ms, unsealed('service/' || name, definition) FROM services",
         )?;
         let mut rows = statement.query([])?;
+        let mut pins = crate::volumes::pins(db)?;
         let mut entries = BTreeMap::new();
         while let Some(row) = rows.next()? {
             let name: String = row.get(0)?;
             match serde_json::from_str::<Service>(row.get_ref(3)?.as_str().unwrap_or_default()) {
                 Ok(service) => {
                     let revision = u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
-                    let entry = Entry::new(&name, revision, row.get(2)?, &service);
+                    let mut entry = Entry::new(&name, revision, row.get(2)?, &service);
+                    entry.volume = pins.remove(&name);
                     entries.insert(name, Arc::new(entry));
                 }
                 Err(error) => {
@@ -104,6 +109,7 @@ impl Entry {
             priority: edge.priority.unwrap_or(0),
             retries: edge.retries.unwrap_or(DEFAULT_RETRIES),
             selector: edge.node_selector,
+            volume: None,
             stage_in: !service.file_stage_in,
             service: Service {
                 script: String::new(),
@@ -114,12 +120,36 @@ impl Entry {
         }
     }
 
-    /// Whether a node with these labels may run it.
-    pub(crate) fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
-        self.selector
-            .iter()
-            .all(|(key, value)| labels.get(key) == Some(value))
+    /// Whether the node may run it: it has the labels, and the volume, if there is one.
+    pub(crate) fn selects(&self, node: &Join) -> bool {
+        has_labels(&node.labels, &self.selector)
+            && self.volume.as_ref().is_none_or(|pin| pin.is_on(&node.node))
     }
+
+    /// The same, wherever its volume is.
+    pub(crate) fn selects_labels(&self, node: &Join) -> bool {
+        has_labels(&node.labels, &self.selector)
+    }
+}
+
+/// What a service asks of a node.
+#[derive(Debug, Clone)]
+pub(crate) struct Needs {
+    pub(crate) resources: Resources,
+    pub(crate) selector: StringMap,
+}
+
+impl Needs {
+    /// Whether a node with these labels may run it.
+    pub(crate) fn selects(&self, labels: &StringMap) -> bool {
+        has_labels(labels, &self.selector)
+    }
+}
+
+fn has_labels(labels: &StringMap, wanted: &StringMap) -> bool {
+    wanted
+        .iter()
+        .all(|(key, value)| labels.get(key) == Some(value))
 }
 
 /// Nothing for what is empty or zero: neither can be meant.

@@ -149,6 +149,7 @@ impl Queue {
             self.0.epoch,
             self.now_ms(),
         );
+        let cpu_us = cpu_us(account.as_ref());
         let (limits, catalog) = (self.limits(), self.catalog());
         let finished = self
             .0
@@ -171,7 +172,7 @@ impl Queue {
                 )
             })
             .await?;
-        self.tell(attempt, finished).await
+        self.tell(attempt, finished, cpu_us).await
     }
 
     /// Publishes the outputs and marks the job as succeeded, or, if they cannot be published, as failed.
@@ -182,6 +183,7 @@ impl Queue {
         outputs: Outputs,
         account: Account,
     ) -> Result<(), CompleteError> {
+        let cpu_us = cpu_us(Some(&account));
         let told = account.clone();
         let (queue, owner, ended) = (self.clone(), node.to_owned(), attempt.clone());
         let written = self
@@ -197,7 +199,7 @@ impl Queue {
             }) => {
                 blobs.into_iter().for_each(NewBlob::keep);
                 effects.announce(self);
-                self.tell(attempt, finished).await
+                self.tell(attempt, finished, cpu_us).await
             }
             Err(PublishError::Refused(message)) => {
                 let ending = Ending::Failed {
@@ -280,13 +282,19 @@ impl Queue {
     }
 
     /// Lets the dispatcher know; the answer to whoever completed.
-    async fn tell(&self, attempt: Attempt, finished: Finished) -> Result<(), CompleteError> {
+    async fn tell(
+        &self,
+        attempt: Attempt,
+        finished: Finished,
+        cpu_us: u64,
+    ) -> Result<(), CompleteError> {
         let is_accepted = !matches!(finished.after, After::Stale);
         if matches!(finished.after, After::Over) {
             self.0.room.one_less();
         }
         match &finished.after {
             After::Over | After::Queued(_) => {
+                self.0.settings.metrics.cpu(&finished.service, cpu_us);
                 info!(job.id = %attempt.job, attempt = attempt.attempt, after = finished.after.word(), "attempt ended");
             }
             After::Stale => {
@@ -357,6 +365,12 @@ fn entry_of(
         .query_row([job], |row| row.get(0))
         .optional()?;
     Ok(service.and_then(|service| catalog.get(&service).cloned()))
+}
+
+/// Processor time of the attempt.
+fn cpu_us(account: Option<&Account>) -> u64 {
+    let report = account.and_then(|account| account.report.as_ref());
+    report.map_or(0, |last| last.usage.cpu_us)
 }
 
 /// The log's first part, up to the limit and the end of a character.

@@ -82,6 +82,7 @@ pub(crate) fn insert(db: &Connection, job: NewJob<'_>) -> Result<QueuedJob, Stor
         id: db.last_insert_rowid(),
         name: job.name,
         service: job.service.to_owned(),
+        owner: job.owner.to_owned(),
         priority: job.priority,
         ready_ms: job.now_ms,
         stored: Some(std::sync::Arc::new(Stored {

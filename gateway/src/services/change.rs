@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use rusqlite::Connection;
-use spillway_model::service::Service;
+use spillway_model::service::{Replica, Service, VolumeStatus};
 
 use super::{FROM_SERVICE, Rules, ServiceError, isolation, people, places, rows, unavailable};
-use crate::auth::{Caller, access, random};
+use crate::auth::{Caller, TOKEN_DIGITS, access, random};
+use crate::federation::{self, Edit};
 use crate::objects::{Bucket, buckets, quotas};
 use crate::registries;
+use crate::volumes;
 
 /// Where services live; there is only one place, the name is OSCAR's.
 const NAMESPACE: &str = "oscar-svc";
@@ -28,8 +30,9 @@ pub(super) fn create(
         return Err(ServiceError::Exists);
     }
     check(db, &service)?;
+    check_federation(&service)?;
     caller.owner().clone_into(&mut service.owner);
-    service.token = hex::encode(random::<32>()?);
+    service.token = token(&service)?;
     people::settle_group(&mut service, caller, rules)?;
     settle(&mut service, people::label(caller.name()));
     let copies = isolation::settle(&mut service, None)?;
@@ -38,6 +41,7 @@ pub(super) fn create(
     for (name, value) in &secrets {
         rows::put_secret(db, &service.name, name, value)?;
     }
+    volumes::attach(db, caller.uid().unwrap_or_default(), &service)?;
     attach(db, &service, &people::plain(caller.name()))?;
     isolation::attach(db, &service, &copies, rules)
 }
@@ -51,12 +55,16 @@ pub(super) fn update(
     now: Timestamp,
 ) -> Result<(), ServiceError> {
     let old = changeable(db, caller, &service.name)?;
+    volumes::keeps_its_volume(&old, &service)?;
     check(db, &service)?;
     if service.vo != old.vo {
         people::settle_group(&mut service, caller, rules)?;
     }
     service.owner.clone_from(&old.owner);
-    service.token.clone_from(&old.token);
+    // A copy follows the service it was made of.
+    if !(federation::is_worker(&old) && is_token(&service.token)) {
+        service.token.clone_from(&old.token);
+    }
     let owner_name = match old.labels.get(OWNER_NAME) {
         Some(name) if caller.owner() != old.owner => name.clone(),
         _ => people::label(caller.name()),
@@ -64,6 +72,7 @@ pub(super) fn update(
     settle(&mut service, owner_name.clone());
     let copies = isolation::settle(&mut service, Some(&old))?;
     replace_secrets(db, &mut service)?;
+    check_federation(&service)?;
     rows::replace(db, &service, now)?;
     rows::delete_triggers(db, &service.name)?;
     attach(db, &service, &owner_name)?;
@@ -72,9 +81,44 @@ pub(super) fn update(
     apply_visibility(db, &old, &service)
 }
 
+/// Changes the members of the federation alone; returns those that are gone, too.
+pub(super) fn federate(
+    db: &Connection,
+    caller: &Caller,
+    name: &str,
+    edit: &Edit,
+    now: Timestamp,
+) -> Result<(Service, Vec<Replica>), ServiceError> {
+    let mut service = changeable(db, caller, name)?;
+    let gone = edit.apply(&mut service);
+    check_federation(&service)?;
+    rows::replace(db, &service, now)?;
+    Ok((service, gone))
+}
+
+fn check_federation(service: &Service) -> Result<(), ServiceError> {
+    federation::problem(service).map_or(Ok(()), |problem| Err(ServiceError::Federation(problem)))
+}
+
+/// A new one; the copy of a federated service has that of the original, so that one opens all.
+fn token(service: &Service) -> Result<String, ServiceError> {
+    if federation::is_worker(service) && is_token(&service.token) {
+        return Ok(service.token.clone());
+    }
+    Ok(hex::encode(random::<32>()?))
+}
+
+fn is_token(text: &str) -> bool {
+    text.len() == TOKEN_DIGITS
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// Buckets that the service made go with all they hold, unless another service uses them.
 pub(super) fn delete(db: &Connection, caller: &Caller, name: &str) -> Result<(), ServiceError> {
     let service = changeable(db, caller, name)?;
+    volumes::detach(db, name)?;
     rows::delete(db, name)?;
     let mut kept: BTreeSet<String> = rows::list(db)?
         .iter()
@@ -123,6 +167,7 @@ fn check(db: &Connection, service: &Service) -> Result<(), ServiceError> {
 /// What the server sets whatever the client says.
 fn settle(service: &mut Service, owner_name: String) {
     NAMESPACE.clone_into(&mut service.namespace);
+    service.volume_status = VolumeStatus::default();
     let labels = &mut service.labels;
     labels.insert(OWNER_NAME.to_owned(), owner_name);
     if !service.vo.is_empty() {

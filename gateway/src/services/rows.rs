@@ -92,6 +92,21 @@ pub(super) fn secret_names(db: &Connection, service: &str) -> Result<Vec<String>
     Ok(names.collect::<Result<_, _>>()?)
 }
 
+/// The value of one of them.
+pub(super) fn secret(
+    db: &Connection,
+    service: &str,
+    name: &str,
+) -> Result<Option<String>, ServiceError> {
+    let mut query = db.prepare_cached(
+        "SELECT unsealed('secret/' || service || '/' || name, value) FROM secrets
+         WHERE service = ?1 AND name = ?2",
+    )?;
+    Ok(query
+        .query_row([service, name], |row| row.get(0))
+        .optional()?)
+}
+
 pub(super) fn put_secret(
     db: &Connection,
     service: &str,

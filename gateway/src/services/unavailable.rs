@@ -26,12 +26,6 @@ fn feature(service: &Service) -> Option<String> {
     if let Some(port) = service.expose.api_port.iter().find(|port| **port != 0) {
         return not(format!("expose.api_port {port}: exposing a service"));
     }
-    if let Some(volume) = &service.volume {
-        return not(format!(
-            "volume at {:?}: a managed volume",
-            volume.mount_path
-        ));
-    }
     if !service.mount.storage_provider.is_empty() {
         return not(format!(
             "mount of {:?} (path {:?}): a mount",
@@ -56,8 +50,6 @@ fn feature(service: &Service) -> Option<String> {
 #[cfg(test)]
 #[allow(clippy::items_after_statements)] // The check of a table stands below it.
 mod tests {
-    use spillway_model::service::Volume;
-
     use super::*;
 
     #[test]
@@ -102,18 +94,6 @@ mod tests {
             &exposed,
             Some(
                 "expose.api_port 8080: exposing a service is not available in this version; leave it out",
-            ),
-        );
-        check(
-            &Service {
-                volume: Some(Volume {
-                    mount_path: "/data".into(),
-                    ..Volume::default()
-                }),
-                ..Service::default()
-            },
-            Some(
-                "volume at \"/data\": a managed volume is not available in this version; leave it out",
             ),
         );
         check(

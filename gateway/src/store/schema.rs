@@ -13,6 +13,8 @@ const STEPS: &[M<'_>] = &[
     M::up(include_str!("schema/05-sealed.sql")),
     M::up(include_str!("schema/06-buckets.sql")),
     M::up(include_str!("schema/07-registries.sql")),
+    M::up(include_str!("schema/08-traffic.sql")),
+    M::up(include_str!("schema/09-volumes.sql")),
 ];
 
 /// All steps.

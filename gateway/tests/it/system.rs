@@ -33,7 +33,7 @@ async fn config_holds_the_keys_of_the_store() {
         concat!(
             r#"{{"config":{{"name":"oscar","namespace":"oscar","services_namespace":"oscar-svc","#,
             r#""controller_service_account":"oscar-sa","gpu_available":false,"interLink_available":false,"#,
-            r#""yunikorn_enable":false,"kueue_enable":false,"volume_enable":false,"oidc_groups":[],"#,
+            r#""yunikorn_enable":false,"kueue_enable":false,"volume_enable":true,"oidc_groups":[],"#,
             r#""minio_quota_enabled":false}},"minio_provider":{{"endpoint":"{}","verify":false,"#,
             r#""access_key":"AK","secret_key":"S\u003cK","region":"us-east-1"}},"allowed_image_repositories":[]}}"#
         ),
@@ -73,6 +73,17 @@ async fn only_allowed_images_can_be_used() {
         (200, "null")
     );
     assert_eq!(gateway.put("/system/config", "nonsense").await.status, 400);
+    for bad in [
+        r#"{"allowed_image_repositories":["a",""]}"#,
+        r#"{"allowed_image_repositories":"a"}"#,
+        "",
+    ] {
+        assert_eq!(
+            gateway.put("/system/config", bad).await.status,
+            400,
+            "{bad}"
+        );
+    }
     assert_eq!(
         gateway
             .put("/system/config", r#"{"allowed_image_repositories":[]}"#)
@@ -123,36 +134,9 @@ async fn status_counts_jobs_buckets_and_objects() {
 }
 
 #[tokio::test]
-async fn what_is_not_built_says_so() {
+async fn only_what_is_exposed_can_be_stopped() {
     let gateway = TestGateway::start().await;
     gateway.create(service("grey")).await;
-    assert_eq!(
-        gateway.get("/system/logs").await.said(),
-        (200, r#"{"logs":[]}"#)
-    );
-    assert_eq!(gateway.get("/system/volumes").await.said(), (200, "[]"));
-    assert_eq!(
-        gateway.post("/system/volumes", "{}").await.said(),
-        (404, "404 page not found")
-    );
-    let alone = r#"{"topology":"none","members":null}"#;
-    assert_eq!(
-        gateway.get("/system/federation/grey").await.said(),
-        (200, alone)
-    );
-    assert_eq!(
-        gateway.get("/system/federation/none").await.said(),
-        (404, "")
-    );
-    let answer = gateway.post("/system/federation/grey", "{}").await;
-    assert_eq!(
-        answer.said(),
-        (
-            501,
-            "changing a federation is not available in this version"
-        )
-    );
-    assert_eq!(gateway.delete("/system/federation/grey").await.status, 501);
     for action in ["stop", "start", "restart"] {
         let answer = gateway
             .post(&format!("/system/services/grey/{action}"), "")
@@ -167,6 +151,91 @@ async fn what_is_not_built_says_so() {
         gateway.post("/system/services/grey/dance", "").await.said(),
         (404, "404 page not found")
     );
+}
+
+#[tokio::test]
+async fn what_a_small_cluster_does_not_have_is_refused_or_kept_as_the_reference_marks_say() {
+    let gateway = TestGateway::start().await;
+    let with = |member: &str, value: serde_json::Value| {
+        let mut grey = service("grey");
+        grey[member] = value;
+        grey
+    };
+    let start = "The service specification is not valid: ";
+    for (member, value, text) in [
+        (
+            "kserve",
+            serde_json::json!({ "type": "inference", "storage_uri": "s3://m", "inference": { "model_format": "onnx" } }),
+            "kserve: serving a model is not available in this version; leave it out",
+        ),
+        (
+            "enable_sgx",
+            true.into(),
+            "enable_sgx: true: an enclave is not available in this version; leave it out",
+        ),
+        (
+            "enable_gpu",
+            true.into(),
+            "enable_gpu: true: no node of this cluster offers a GPU to services; set it to false",
+        ),
+        (
+            "mount",
+            serde_json::json!({ "storage_provider": "minio", "path": "b/models" }),
+            "mount of \"minio\" (path \"b/models\"): a mount is not available in this version; leave it out",
+        ),
+    ] {
+        let answer = gateway.post("/system/services", with(member, value)).await;
+        assert_eq!(answer.said(), (400, format!("{start}{text}").as_str()));
+    }
+    // What changes nothing is kept and given back.
+    for (member, value) in [
+        ("interlink_node_name", serde_json::json!("hpc")),
+        ("total_cpu", serde_json::json!("2")),
+        ("total_memory", serde_json::json!("1Gi")),
+        ("enable_gpu", serde_json::json!(false)),
+        ("enable_sgx", serde_json::json!(false)),
+        ("alpine", serde_json::json!(true)),
+    ] {
+        gateway.create(with(member, value.clone())).await;
+        let shown = gateway.get("/system/services/grey").await.json();
+        assert_eq!(shown[member], value, "{member}");
+        gateway.delete("/system/services/grey").await;
+    }
+    gateway
+        .create(with("kserve", serde_json::Value::Null))
+        .await;
+}
+
+#[tokio::test]
+async fn deployment_logs_are_the_last_lines_of_the_newest_jobs() {
+    let gateway = TestGateway::start().await;
+    gateway.create(service("grey")).await;
+    for _ in 0..2 {
+        gateway.post("/job/grey", "x").await;
+    }
+    let path = "/system/services/grey/deployment/logs";
+    let logs = gateway.get(path).await.json();
+    assert_eq!(logs["message"], "Deployment logs are not yet available.");
+    gateway.execute(
+        "INSERT INTO logs (job, attempt, bytes, text)
+         SELECT id, 1, 0, '2026-02-01T10:20:31.5Z one' || id || char(10) || '2026-02-01T10:20:32.5Z two' || id || char(10) FROM jobs",
+    );
+    let messages = |logs: &serde_json::Value| -> Vec<String> {
+        let entries = logs["entries"].as_array().unwrap().iter();
+        entries
+            .map(|entry| entry["message"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let logs = gateway
+        .get(&format!("{path}?tailLines=3&timestamps=true"))
+        .await
+        .json();
+    assert_eq!(messages(&logs), ["two1", "one2", "two2"]);
+    assert_eq!(logs["entries"][0]["timestamp"], "2026-02-01T10:20:32.5Z");
+    assert_eq!(logs["available"], true);
+    let logs = gateway.get(path).await.json();
+    assert_eq!(messages(&logs).len(), 4);
+    assert_eq!(logs["entries"][0].get("timestamp"), None);
 }
 
 #[tokio::test]

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use bollard::models::{
-    ContainerCreateBody, DeviceMapping, HealthConfig, HostConfig, HostConfigLogConfig,
+    ContainerCreateBody, DeviceMapping, HealthConfig, HostConfig, HostConfigLogConfig, Mount,
+    MountType, MountVolumeOptions,
 };
-use spillway_model::wire::link::Resources;
+use spillway_model::wire::link::{MountedVolume, Resources};
 
 use crate::runtime::core::Core;
 use crate::runtime::folders::{INSIDE_MEMBER, INSIDE_SERVICE};
@@ -80,9 +81,28 @@ pub(super) fn body(
                 format!("{}:{INSIDE_SERVICE}:ro", plan.folder.display()),
                 format!("{}:{INSIDE_MEMBER}:rw", folder.display()),
             ]),
+            mounts: plan
+                .definition
+                .volume
+                .as_ref()
+                .map(|volume| vec![mount(volume)]),
             ..HostConfig::default()
         }),
         ..ContainerCreateBody::default()
+    }
+}
+
+/// The managed volume. What the image has at that place is not copied into it, as on Kubernetes.
+fn mount(volume: &MountedVolume) -> Mount {
+    Mount {
+        typ: Some(MountType::VOLUME),
+        source: Some(volume.id.clone()),
+        target: Some(volume.mount_path.clone()),
+        volume_options: Some(MountVolumeOptions {
+            no_copy: Some(true),
+            ..MountVolumeOptions::default()
+        }),
+        ..Mount::default()
     }
 }
 

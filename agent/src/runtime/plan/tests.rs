@@ -10,6 +10,7 @@ fn definition(change: impl FnOnce(&mut ServiceDefinition)) -> Arc<ServiceDefinit
         service: Service::default(),
         secrets: BTreeMap::new(),
         registries: Vec::new(),
+        volume: None,
     };
     definition.service.name = "plants".into();
     definition.service.cpu = "250m".into();

@@ -10,11 +10,13 @@
 //! | `POST jobs/{job}/{attempt}/log?offset=N` | bytes of the live log | 204 |
 //! | `POST jobs/{job}/{attempt}/blobs` | bytes of one output | [`StagedBlob`] |
 //! | `POST jobs/{job}/{attempt}/complete` | [`Completion`] | 200 [`Completed`] |
+//! | `POST volumes` | [`VolumesReport`] | [`VolumesAnswer`] |
 //!
 //! All but `join` carry the node token of [`Joined`] as bearer. A request that names an attempt which is no
 //! longer this node's is answered 410: the agent drops that run and its results. 401 means: join again.
 
 mod shown;
+mod volumes;
 
 use std::collections::BTreeMap;
 
@@ -23,6 +25,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::registry::RegistryLogin;
 use crate::service::Service;
+
+pub use volumes::{
+    MountedVolume, VolumeIs, VolumeReport, VolumeShall, VolumesAnswer, VolumesReport, WantedVolume,
+};
 
 /// Path in front of every request of this protocol.
 pub const PREFIX: &str = "/agent/v1";
@@ -211,6 +217,9 @@ pub struct ServiceDefinition {
     /// Logins that `image_pull_secrets` names, for pulls. Kept in memory only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub registries: Vec<RegistryLogin>,
+    /// The managed volume, on the nodes that have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<MountedVolume>,
 }
 
 /// "I am alive, and these are mine."

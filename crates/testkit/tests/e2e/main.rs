@@ -14,3 +14,4 @@ mod triggers;
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
+mod volumes;

@@ -94,7 +94,7 @@ impl Board {
             .filter(|(name, node)| {
                 has_place(node)
                     && node.free().covers(entry.resources)
-                    && entry.selects(&node.about.labels)
+                    && entry.selects(&node.about)
                     && !self.is_kept_from(name, entry, priority)
             })
             .max_by_key(|(_, node)| {
@@ -161,7 +161,7 @@ impl Board {
         let mut selected = self
             .nodes
             .values()
-            .filter(|node| entry.selects(&node.about.labels))
+            .filter(|node| entry.selects_labels(&node.about))
             .peekable();
         let wanted = entry.resources;
         if self.nodes.is_empty() {
@@ -185,13 +185,40 @@ impl Board {
             );
         }
         if selected.any(|node| node.capacity.covers(wanted)) {
-            return None;
+            return self.volume_misfit(entry);
         }
         Some(format!(
             "no node is large enough for cpu {}m and memory {} MiB; lower them or add a larger node",
             wanted.millicores,
             wanted.memory_bytes.div_ceil(1024 * 1024)
         ))
+    }
+}
+
+impl Board {
+    /// Why its volume keeps a service waiting that has nodes enough.
+    fn volume_misfit(&self, entry: &Entry) -> Option<String> {
+        let pin = entry.volume.as_ref()?;
+        let (volume, node) = (&pin.volume, &pin.node);
+        if node.is_empty() {
+            return Some(format!("its volume '{volume}' waits for a node"));
+        }
+        let words = match self.nodes.get(node) {
+            None => format!("has not joined since the gateway was started: {node}"),
+            Some(known) if !known.is_ready => format!("is not heard of: {node}"),
+            Some(known) if !entry.selects_labels(&known.about) => {
+                format!("lacks a label that edge.node_selector asks for: {node}")
+            }
+            Some(known) if !known.capacity.covers(entry.resources) => {
+                format!("is too small: {node}")
+            }
+            Some(_) if pin.phase == "ready" => return None,
+            Some(_) if pin.message.is_empty() => {
+                return Some(format!("its volume '{volume}' is being made on {node}"));
+            }
+            Some(_) => return Some(format!("its volume '{volume}': {}", pin.message)),
+        };
+        Some(format!("the node of its volume '{volume}' {words}"))
     }
 }
 

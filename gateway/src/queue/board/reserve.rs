@@ -104,5 +104,5 @@ impl Board {
 
 /// Whether the node, when empty, can take a job of the service.
 fn could_hold(node: &Node, entry: &Entry) -> bool {
-    node.is_ready && node.capacity.covers(entry.resources) && entry.selects(&node.about.labels)
+    node.is_ready && node.capacity.covers(entry.resources) && entry.selects(&node.about)
 }

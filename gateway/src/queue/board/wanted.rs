@@ -22,7 +22,7 @@ impl Board {
             .catalog
             .entries
             .values()
-            .filter(|entry| entry.selects(&node.about.labels))
+            .filter(|entry| entry.selects(&node.about))
             .map(|entry| WantedService {
                 name: entry.name.clone(),
                 revision: entry.revision,
@@ -45,9 +45,7 @@ impl Board {
             .nodes
             .iter()
             .filter(|(_, node)| {
-                node.is_ready
-                    && entry.selects(&node.about.labels)
-                    && node.capacity.covers(entry.resources)
+                node.is_ready && entry.selects(&node.about) && node.capacity.covers(entry.resources)
             })
             .map(|(name, _)| name)
             .collect();

@@ -73,7 +73,13 @@ impl House {
         let queue = Queue::start(store.clone(), blobs.clone(), settings.clone())
             .await
             .unwrap();
-        let link = Link::open(queue.clone(), "let me in").await.unwrap();
+        let link = Link::open(
+            queue.clone(),
+            crate::volumes::Volumes::new(queue.store().clone(), queue.clone()),
+            "let me in",
+        )
+        .await
+        .unwrap();
         let api = link::router(link).merge(report::router(queue.clone()));
         Self {
             folder,
