@@ -149,6 +149,15 @@ pub struct Config {
     /// Days for which it is kept how often services were called; single hours for 35 of them [default: 400]
     #[arg(long, env = "SPILLWAY_KEEP_METRICS", value_name = "DAYS")]
     pub keep_metrics: Option<u32>,
+    /// How often folders of other storages that are inputs are looked into, such as 10s [default: 10s]
+    #[arg(long, env = "SPILLWAY_WATCH_EVERY", value_name = "TIME")]
+    pub watch_every: Option<SignedDuration>,
+    /// How long an output for another storage is tried to be delivered before it is given up [default: 168h]
+    #[arg(long, env = "SPILLWAY_DELIVER_FOR", value_name = "TIME")]
+    pub deliver_for: Option<SignedDuration>,
+    /// PEM file with certificate authorities to trust for other storages, besides those of the system
+    #[arg(long, env = "SPILLWAY_PROVIDER_CA", value_name = "FILE")]
+    pub provider_ca: Option<PathBuf>,
     /// Bytes that the object store leaves free on the disk [default: 67108864]
     #[arg(long, env = "SPILLWAY_S3_RESERVE", value_name = "BYTES")]
     pub s3_reserve: Option<u64>,
@@ -230,6 +239,9 @@ impl Config {
             keep_jobs: self.keep_jobs.or(other.keep_jobs),
             keep_log_bytes: self.keep_log_bytes.or(other.keep_log_bytes),
             keep_metrics: self.keep_metrics.or(other.keep_metrics),
+            watch_every: self.watch_every.or(other.watch_every),
+            deliver_for: self.deliver_for.or(other.deliver_for),
+            provider_ca: self.provider_ca.or(other.provider_ca),
             s3_reserve: self.s3_reserve.or(other.s3_reserve),
             s3_max_object: self.s3_max_object.or(other.s3_max_object),
             s3_cors_origins: self.s3_cors_origins.or(other.s3_cors_origins),

@@ -25,6 +25,7 @@ use crate::executions::Executions;
 use crate::link::{self, Link};
 use crate::metrics::Metrics;
 use crate::objects::Blobs;
+use crate::providers::Providers;
 use crate::queue::{Queue, QueueSettings};
 use crate::registries::Registries;
 use crate::report;
@@ -33,6 +34,7 @@ use crate::services::{Rules, Services};
 use crate::store::{Store, StoreError};
 use crate::tls::{Names, Tls};
 use crate::volumes::Volumes;
+use crate::{intake, outbox};
 
 /// A gateway that serves both its ports. Dropping it stops it without waiting for anything; use [`Gateway::stop`].
 #[derive(Debug)]
@@ -94,11 +96,13 @@ impl Gateway {
         };
         let volumes = Volumes::new(store.clone(), queue.clone());
         let users = Users::new(store.clone(), Arc::clone(store.vault()));
+        let providers = Providers::new(settings.providers.connections.clone());
         let services = Services {
             volumes: volumes.clone(),
             store: store.clone(),
             queue: queue.clone(),
             tasks: lifetime.tasks.clone(),
+            providers: providers.clone(),
             built_in: built_in(&s3_url, &settings),
             rules: Rules {
                 users: users.clone(),
@@ -109,6 +113,8 @@ impl Gateway {
             .finish_deletions()
             .await
             .context("completing deletions that were cut short")?;
+
+        carry(&settings, &queue, &providers, &lifetime);
 
         let s3 = s3_service(&settings, &store, &blobs, &queue, users.clone());
         let data = settings.data.clone();
@@ -296,6 +302,27 @@ async fn neighbours(
         link: link::router(link),
         report: report::router(queue.clone()).merge(Registries::new(queue.clone()).router()),
     })
+}
+
+/// Starts what moves files to and from storages elsewhere.
+fn carry(settings: &Settings, queue: &Queue, providers: &Providers, lifetime: &Lifetime) {
+    let Lifetime { tasks, stop } = lifetime;
+    let patience = settings.providers.outbox.patience;
+    outbox::start(
+        queue.clone(),
+        providers.clone(),
+        settings.providers.outbox.clone(),
+        tasks,
+        stop,
+    );
+    intake::start(queue.clone(), providers.clone(), patience, tasks, stop);
+    crate::watch::start(
+        queue.clone(),
+        providers.clone(),
+        settings.providers.interval,
+        tasks,
+        stop,
+    );
 }
 
 /// The object store's protocol.

@@ -25,6 +25,7 @@ pub(crate) mod unread;
 mod uploads;
 
 pub use blobs::{Blobs, NewBlob, release, retain};
+pub(crate) use blobs::{signed, unsigned};
 pub use buckets::Bucket;
 use conditions::Conditions;
 pub use effects::Effects;

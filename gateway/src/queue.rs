@@ -26,11 +26,12 @@ mod rows;
 mod tests;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -45,11 +46,13 @@ pub(crate) use listing::revive;
 pub(crate) use live::Live;
 
 use crate::metrics::{Kind, Metrics};
-use crate::objects::{Blobs, Hub};
+use crate::objects::{Blobs, Hub, NewBlob};
 use crate::store::{Store, StoreError};
 use board::{Board, Ready};
 use catalog::Catalog;
+pub(crate) use catalog::Entry;
 use cause::Stored;
+pub(crate) use cause::with_input;
 use dispatcher::Dispatcher;
 use room::Room;
 
@@ -65,7 +68,8 @@ struct Shared {
     epoch: i64,
     dispatcher: dispatcher::Handle,
     /// What the services look like since the last change; written by the dispatcher alone.
-    catalog: Arc<Mutex<Arc<Catalog>>>,
+    catalog: watch::Sender<Arc<Catalog>>,
+    errands: Arc<Errands>,
     staged: Arc<completion::Staging>,
     hub: Hub,
     live: Live,
@@ -101,6 +105,8 @@ pub struct QueueSettings {
     pub body_limit: u64,
     /// Largest output, in bytes.
     pub output_limit: u64,
+    /// Files that may wait to be delivered to storages elsewhere; jobs that would add more fail.
+    pub deliveries: u64,
     /// Folder of the logs of running attempts; made when missing, emptied at start. Absent: `live` beside the
     /// database.
     pub live: Option<PathBuf>,
@@ -124,6 +130,7 @@ impl Default for QueueSettings {
             keep_log_bytes: 256 * 1024 * 1024,
             body_limit: 64 * 1024 * 1024,
             output_limit: 64 * 1024 * 1024 * 1024,
+            deliveries: 1_000_000,
             live: None,
             metrics: Metrics::default(),
             clock: Clock::System,
@@ -162,6 +169,25 @@ pub struct DirectCall {
     pub caller: String,
 }
 
+/// A file that was fetched from a watched folder.
+#[derive(Debug, Clone)]
+pub(crate) struct Arrival {
+    pub(crate) service: String,
+    /// `<type>.<id>`
+    pub(crate) provider: String,
+    /// Empty where the provider has none.
+    pub(crate) bucket: String,
+    /// The watched folder, without slashes around it.
+    pub(crate) folder: String,
+    pub(crate) key: String,
+    pub(crate) etag: String,
+    pub(crate) content_type: String,
+    /// Of the service.
+    pub(crate) owner: String,
+    /// When the file was written.
+    pub(crate) time: Timestamp,
+}
+
 /// A job that is in a transaction, to be announced after its commit.
 #[derive(Debug, Clone)]
 pub struct QueuedJob {
@@ -173,6 +199,17 @@ pub struct QueuedJob {
     priority: i32,
     ready_ms: i64,
     stored: Option<Arc<Stored>>,
+}
+
+/// Wakes up those who carry files to and from storages elsewhere.
+#[derive(Debug, Default)]
+pub(crate) struct Errands {
+    /// There are new deliveries.
+    pub(crate) deliveries: Notify,
+    /// Somebody wants deliveries to be tried again at once.
+    pub(crate) retried: Notify,
+    /// There are jobs whose input is to be fetched.
+    pub(crate) fetches: Notify,
 }
 
 /// Which jobs of a service to delete.
@@ -222,7 +259,8 @@ impl Queue {
             settings,
             epoch,
             dispatcher: handle,
-            catalog: Arc::new(Mutex::new(catalog)),
+            catalog: watch::Sender::new(catalog),
+            errands: Arc::default(),
             staged: Arc::default(),
             hub: Hub::default(),
             live,
@@ -295,6 +333,30 @@ impl Queue {
         &self.0.hub
     }
 
+    /// Accepts a file from a watched folder durably and announces its job; returns the job's name. Nothing when `mark`, which
+    /// notes in the same transaction that the file was seen, says no, or the queue is full.
+    pub(crate) async fn arrive(
+        &self,
+        arrival: Arrival,
+        blob: NewBlob,
+        mark: impl FnOnce(&Connection) -> Result<bool, StoreError> + Send + 'static,
+    ) -> Result<Option<String>, StoreError> {
+        accept::arrive(self, arrival, blob, mark).await
+    }
+
+    /// Jobs of the service became ready without being announced.
+    pub(crate) async fn look_again(&self, service: String) {
+        self.0
+            .dispatcher
+            .ask(dispatcher::Ask::Revived(vec![service]))
+            .await;
+    }
+
+    /// A job ended outside of the dispatcher.
+    pub(crate) fn one_less(&self) {
+        self.0.room.one_less();
+    }
+
     /// The limit of unfinished jobs, if it is reached: no new event is to be accepted.
     pub(crate) fn exhausted(&self) -> Option<u64> {
         self.0.room.exhausted()
@@ -341,16 +403,29 @@ impl Queue {
     }
 
     fn catalog(&self) -> Arc<Catalog> {
-        Arc::clone(
-            &self
-                .0
-                .catalog
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
+        Arc::clone(&self.0.catalog.borrow())
     }
 
-    fn now_ms(&self) -> i64 {
+    /// The service as the queue knows it: without its script, but with the credentials of its providers.
+    pub(crate) fn definition(&self, service: &str) -> Option<Arc<Entry>> {
+        self.catalog().get(service).cloned()
+    }
+
+    /// Tells of each change of the services, once the queue knows of it.
+    pub(crate) fn catalog_changes(&self) -> watch::Receiver<Arc<Catalog>> {
+        self.0.catalog.subscribe()
+    }
+
+    /// What the queue leaves to others.
+    pub(crate) fn errands(&self) -> &Errands {
+        &self.0.errands
+    }
+
+    pub(crate) fn epoch(&self) -> i64 {
+        self.0.epoch
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
         self.0.settings.clock.now_ms()
     }
 

@@ -2,6 +2,7 @@
 //! lets only the administrator through.
 
 mod dead_letters;
+mod deliveries;
 mod jobs;
 mod log;
 mod nodes;
@@ -31,6 +32,12 @@ routes! {
         post "/spillway/v1/dead-letters/retry" => dead_letters::retry;
         post "/spillway/v1/dead-letters/{name}/retry" => dead_letters::retry_one;
         delete "/spillway/v1/dead-letters/{name}" => dead_letters::purge_one;
+        get "/spillway/v1/deliveries" => deliveries::list;
+        delete "/spillway/v1/deliveries" => deliveries::purge;
+        post "/spillway/v1/deliveries/retry" => deliveries::retry;
+        get "/spillway/v1/deliveries/{id}" => deliveries::show;
+        delete "/spillway/v1/deliveries/{id}" => deliveries::purge_one;
+        post "/spillway/v1/deliveries/{id}/retry" => deliveries::retry_one;
         get "/spillway/v1/nodes" => nodes::list;
     }
 }
@@ -48,6 +55,7 @@ enum Problem {
     NoSuchJob(String),
     NotDead(String),
     NoInput(String),
+    NoDelivery(String),
     Store(StoreError),
 }
 
@@ -58,6 +66,12 @@ impl IntoResponse for Problem {
             Self::NotDead(name) => (
                 StatusCode::NOT_FOUND,
                 format!("there is no dead letter '{name}'; `dead-letters` lists them"),
+            ),
+            Self::NoDelivery(id) => (
+                StatusCode::NOT_FOUND,
+                format!(
+                    "there is no delivery '{id}': it has arrived, or was purged; `deliveries` lists them"
+                ),
             ),
             Self::NoInput(text) => (StatusCode::NOT_FOUND, text),
             Self::Store(error) => {

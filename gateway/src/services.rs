@@ -19,9 +19,11 @@ use tokio_util::task::TaskTracker;
 use crate::auth::{Caller, NoRandomness, UserError, Users};
 use crate::federation::{Edit, REFRESH_TOKEN};
 use crate::objects::ObjectError;
+use crate::providers::{CheckError, Clocks, Providers};
 use crate::queue::{Queue, Which};
 use crate::store::{Store, StoreError};
 use crate::volumes::{self, VolumeError, Volumes};
+use crate::watch;
 
 pub(crate) use places::Place;
 pub(crate) use rows::{pull_secrets, revise};
@@ -56,6 +58,8 @@ pub(crate) enum ServiceError {
     User(#[from] UserError),
     #[error("making a token")]
     Token(#[from] NoRandomness),
+    #[error(transparent)]
+    Provider(#[from] CheckError),
     #[error(transparent)]
     Objects(#[from] ObjectError),
     #[error("the database")]
@@ -92,6 +96,15 @@ pub(crate) struct Rules {
     pub(crate) groups: Arc<[String]>,
 }
 
+/// How far the providers of a definition are checked before it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trial {
+    /// By talking to them.
+    Full,
+    /// Only whether they are defined: they may be away.
+    NamesOnly,
+}
+
 /// Clonable handle to the services.
 #[derive(Debug, Clone)]
 pub(crate) struct Services {
@@ -99,6 +112,7 @@ pub(crate) struct Services {
     pub(crate) queue: Queue,
     pub(crate) tasks: TaskTracker,
     pub(crate) volumes: Volumes,
+    pub(crate) providers: Providers,
     /// What `storage_providers.minio.default` is in every service.
     pub(crate) built_in: MinioProvider,
     pub(crate) rules: Rules,
@@ -132,10 +146,20 @@ impl Services {
         &self,
         caller: Caller,
         service: Service,
+        trial: Trial,
     ) -> Result<(), ServiceError> {
         let (service, rules) = (self.with_built_in(service), self.rules.clone());
-        self.change(move |db| change::create(db, &caller, &rules, service, Timestamp::now()))
-            .await
+        if self.exists(&service.name).await? {
+            return Err(ServiceError::Exists); // Before anybody elsewhere is bothered.
+        }
+        let clocks = self.try_providers(&service, trial).await?;
+        let watched = service.clone();
+        self.change(move |db| {
+            let now = Timestamp::now();
+            change::create(db, &caller, &rules, service, now)?;
+            Ok(watch::attach(db, &watched, &clocks, now)?)
+        })
+        .await
     }
 
     /// Replaces a service's definition; see the module `change` for what stays.
@@ -143,10 +167,34 @@ impl Services {
         &self,
         caller: Caller,
         service: Service,
+        trial: Trial,
     ) -> Result<(), ServiceError> {
         let (service, rules) = (self.with_built_in(service), self.rules.clone());
-        self.change(move |db| change::update(db, &caller, &rules, service, Timestamp::now()))
-            .await
+        let (who, name) = (caller.clone(), service.name.clone());
+        // Nobody makes us talk to a provider for a service that is not theirs.
+        self.store
+            .read(move |db| change::changeable(db, &who, &name).map(drop))
+            .await?;
+        let clocks = self.try_providers(&service, trial).await?;
+        let watched = service.clone();
+        self.change(move |db| {
+            let now = Timestamp::now();
+            change::update(db, &caller, &rules, service, now)?;
+            Ok(watch::attach(db, &watched, &clocks, now)?)
+        })
+        .await
+    }
+
+    /// Checks the providers that a definition uses, outside of any transaction.
+    async fn try_providers(&self, service: &Service, trial: Trial) -> Result<Clocks, ServiceError> {
+        if let Some(reason) = unavailable::reason(service) {
+            return Err(ServiceError::Unavailable(reason));
+        }
+        self.providers.check_names(service)?;
+        Ok(match trial {
+            Trial::Full => self.providers.check(service).await?,
+            Trial::NamesOnly => Clocks::new(),
+        })
     }
 
     /// Changes the members of a service's federation; the service as it is then, and the members that are gone.

@@ -205,9 +205,10 @@ async fn stage_out(
     let ready: Vec<(Collected, OutputContent)> = uploads.buffered(UPLOADS).try_collect().await?;
     let outputs = ready.into_iter().flat_map(|(file, content)| {
         let content_type = file.content_type;
-        file.places.into_iter().map(move |(bucket, key)| Output {
-            bucket,
-            key,
+        file.places.into_iter().map(move |place| Output {
+            provider: place.provider,
+            bucket: place.bucket,
+            key: place.key,
             content_type: content_type.to_owned(),
             content: content.clone(),
         })

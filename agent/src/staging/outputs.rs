@@ -25,8 +25,18 @@ pub(crate) struct Collected {
     pub(crate) size: u64,
     pub(crate) content_type: &'static str,
     pub(crate) source: Source,
-    /// Bucket and key of each output that takes it, in the order of the definition.
-    pub(crate) places: Vec<(String, String)>,
+    /// Where each output that takes it wants it, in the order of the definition.
+    pub(crate) places: Vec<Place>,
+}
+
+/// Where a file goes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// `<type>.<id>` of a provider elsewhere; empty for the built-in store.
+    pub(crate) provider: String,
+    /// Empty where the provider has none.
+    pub(crate) bucket: String,
+    pub(crate) key: String,
 }
 
 /// How the bytes of a file travel.
@@ -51,10 +61,6 @@ pub(crate) enum CollectError {
     NotUtf8(String),
     #[error("The output {key:?} has a key of {} bytes; an object store takes at most {MAX_KEY}.", key.len())]
     KeyTooLong { key: String },
-    #[error(
-        "The output {path:?} has the storage provider {provider:?}, which is not available here; use \"minio.default\"."
-    )]
-    Provider { path: String, provider: String },
     #[error("TMP_OUTPUT_DIR is no folder any more: the script put something else in its place.")]
     Replaced,
 }
@@ -95,13 +101,14 @@ pub(crate) fn collect(
     Ok(collected)
 }
 
-/// Bucket and key of a file in one output.
-fn place(output: &StorageIo, name: &str) -> Result<(String, String), CollectError> {
-    if !output.is_built_in() {
-        let (path, provider) = (output.path.clone(), output.storage_provider.clone());
-        return Err(CollectError::Provider { path, provider });
-    }
-    let (bucket, folder) = output.bucket_and_folder();
+/// Place of a file in one output. What is not in the built-in store is brought there by the gateway: no credential comes
+/// to a node.
+fn place(output: &StorageIo, name: &str) -> Result<Place, CollectError> {
+    let (kind, id) = output.provider();
+    let (bucket, folder) = match kind {
+        "minio" | "s3" => output.bucket_and_folder(),
+        _ => ("", output.path.as_str()),
+    };
     let folder = folder.trim_matches('/');
     let key = if folder.is_empty() {
         name.to_owned()
@@ -111,7 +118,16 @@ fn place(output: &StorageIo, name: &str) -> Result<(String, String), CollectErro
     if key.len() > MAX_KEY {
         return Err(CollectError::KeyTooLong { key });
     }
-    Ok((bucket.to_owned(), key))
+    let provider = if output.is_built_in() {
+        String::new()
+    } else {
+        format!("{kind}.{id}")
+    };
+    Ok(Place {
+        provider,
+        bucket: bucket.to_owned(),
+        key,
+    })
 }
 
 struct Found {

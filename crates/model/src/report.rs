@@ -10,6 +10,10 @@
 //! | `GET dead-letters?service=&limit=&before=` | [`JobPage`] of dead jobs |
 //! | `POST dead-letters/retry?service=` and `POST dead-letters/{name}/retry` | [`Touched`] |
 //! | `DELETE dead-letters?service=` and `DELETE dead-letters/{name}` | [`Touched`] |
+//! | `GET deliveries?service=&state=&limit=&before=` | [`DeliveryPage`], newest first |
+//! | `GET deliveries/{id}` | [`DeliveryReport`] |
+//! | `POST deliveries/retry?service=` and `POST deliveries/{id}/retry` | [`Touched`] |
+//! | `DELETE deliveries?service=` (dead ones) and `DELETE deliveries/{id}` | [`Touched`] |
 //! | `GET nodes` | array of [`NodeReport`] |
 
 use jiff::Timestamp;
@@ -116,4 +120,48 @@ pub struct NodeReport {
     pub running: Vec<Attempt>,
     /// Its last heartbeat.
     pub heartbeat: Heartbeat,
+}
+
+/// State of a file on its way to a storage elsewhere. One that has arrived is not listed any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// It is delivered, or will be tried again.
+    Waiting,
+    /// Given up; content and reason are kept.
+    Dead,
+}
+
+/// A file on its way to a storage elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryReport {
+    pub id: i64,
+    /// The job whose output it is.
+    pub job: String,
+    pub service: String,
+    /// `<type>.<id>`
+    pub provider: String,
+    /// Where it goes: `bucket/key`, or the path where the provider has no buckets.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    pub state: DeliveryState,
+    /// Tries that failed.
+    pub tries: u32,
+    /// Not before this will it be tried again.
+    pub ready_at: Option<Timestamp>,
+    /// When its job ended.
+    pub created_at: Timestamp,
+    /// When it was given up.
+    pub dead_at: Option<Timestamp>,
+    /// What the last try came to, in the provider's own words.
+    pub message: String,
+}
+
+/// Some deliveries.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryPage {
+    pub deliveries: Vec<DeliveryReport>,
+    /// Pass as `before` for the next page; absent on the last.
+    pub next: Option<String>,
 }

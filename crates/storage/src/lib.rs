@@ -21,9 +21,16 @@
 //! # Ok(()) }
 //! ```
 
+mod connections;
 mod content;
 mod error;
+mod onedata;
+mod provider;
 mod s3;
+mod sign;
+mod times;
+mod webdav;
+mod xml;
 
 use std::fmt;
 
@@ -31,9 +38,13 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
 
+pub use connections::Connections;
 pub use content::{ByteStream, Content};
-pub use error::{StorageError, Why};
-pub use s3::{S3Settings, S3Storage};
+pub use error::{Refusal, StorageError, Why};
+pub use onedata::{OnedataSettings, OnedataStorage};
+pub use provider::{Provider, ProviderError};
+pub use s3::{Listening, Notice, S3Settings, S3Storage};
+pub use webdav::{UNFINISHED, WebdavSettings, WebdavStorage};
 
 /// Called with the number of bytes that have moved since the last call.
 pub type Progress<'a> = &'a (dyn Fn(u64) + Send + Sync);
@@ -101,9 +112,10 @@ impl ObjectPath {
 
 impl fmt::Display for ObjectPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.key.as_str() {
-            "" => f.write_str(&self.bucket),
-            key => write!(f, "{}/{key}", self.bucket),
+        match (self.bucket.as_str(), self.key.as_str()) {
+            (bucket, "") => f.write_str(bucket),
+            ("", key) => f.write_str(key),
+            (bucket, key) => write!(f, "{bucket}/{key}"),
         }
     }
 }

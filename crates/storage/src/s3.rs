@@ -1,34 +1,41 @@
 //! S3 and what speaks it: the built-in store, `MinIO`, AWS.
+//!
+//! A client of our own rather than a library: keys have to arrive as they are (blanks and empty folder names included),
+//! buckets are to be created and notifications listened to.
+
+mod download;
+mod listen;
+mod listing;
+mod upload;
 
 use std::fmt;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use opendal::layers::{RetryLayer, TimeoutLayer};
-use opendal::{HttpTransporter, Operator, services};
-use opendal_http_transport_reqwest::ReqwestTransport;
+use jiff::Timestamp;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Client, Method, Response, StatusCode, Url};
 
-use crate::error::{StorageError, why};
-use crate::{Content, Depth, Download, Entry, ObjectPath, Progress, Storage};
+pub use listen::{Listening, Notice};
 
-/// Time to reach the provider.
-const CONNECT: Duration = Duration::from_secs(10);
+use crate::connections::{Connections, persist};
+use crate::error::{Doing, StorageError, chain};
+use crate::sign::{self, Signer};
+use crate::{Content, Depth, Download, Entry, ObjectPath, Progress, Storage, times};
+
 /// Time for a request without content.
 const REQUEST: Duration = Duration::from_mins(1);
 /// Time for one part to move: 8 MiB on the thinnest uplink that is still of use.
 const PART: Duration = Duration::from_mins(5);
-/// Tries after the first one; the waits between them double from a quarter of a second.
-const RETRIES: usize = 4;
-/// Smallest part of a multipart upload. Below it an object goes in one request.
-const PART_BYTES: u64 = 8 * 1024 * 1024;
-/// S3 takes 10,000 parts; staying below leaves room for a file that grows while it is read.
-const MOST_PARTS: u64 = 9_000;
+/// What stands for the hash of content that TLS protects already.
+const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 
 /// How to reach an S3 provider.
 #[derive(Clone, PartialEq, Eq)]
 pub struct S3Settings {
-    /// `http://host:port` or `https://…`; buckets are addressed in the path.
+    /// `http://host:port` or `https://…`; buckets are addressed in the path. Empty for AWS in `region`, where they are
+    /// addressed as hosts.
     pub endpoint: String,
     pub region: String,
     pub access_key: String,
@@ -47,162 +54,199 @@ impl fmt::Debug for S3Settings {
 }
 
 /// An S3 provider. Clones share connections.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct S3Storage {
-    settings: S3Settings,
-    http: reqwest::Client,
+    endpoint: String,
+    base: Url,
+    signer: Signer,
+    http: Client,
+}
+
+/// A request to be made, as often as it takes.
+struct Ask<'a> {
+    method: Method,
+    path: &'a ObjectPath,
+    /// Sorted by name.
+    query: &'a [(&'a str, &'a str)],
+    headers: HeaderMap,
+    body: bytes::Bytes,
+    limit: Option<Duration>,
+}
+
+impl<'a> Ask<'a> {
+    fn new(method: Method, path: &'a ObjectPath) -> Self {
+        Self {
+            method,
+            path,
+            query: &[],
+            headers: HeaderMap::new(),
+            body: bytes::Bytes::new(),
+            limit: Some(REQUEST),
+        }
+    }
 }
 
 impl S3Storage {
-    /// Prepares the client; nothing is sent yet.
+    /// Prepares the client, with connections of its own; nothing is sent yet.
     pub fn new(settings: S3Settings) -> Result<Self, StorageError> {
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT)
-            .tls_danger_accept_invalid_certs(!settings.verify)
-            .build()
-            .map_err(|error| unusable(&settings, &error))?;
+        Self::with(settings, &Connections::new(None)?)
+    }
+
+    /// The same with shared connections.
+    pub fn with(settings: S3Settings, connections: &Connections) -> Result<Self, StorageError> {
+        let http = connections.client(settings.verify);
         Self::with_client(settings, http)
     }
 
     /// The same with a client that was prepared elsewhere: one that trusts a certificate of its own. What
     /// `settings.verify` says is the client's business then.
-    pub fn with_client(settings: S3Settings, http: reqwest::Client) -> Result<Self, StorageError> {
-        reqwest::Url::parse(&settings.endpoint).map_err(|error| unusable(&settings, &error))?;
-        Ok(Self { settings, http })
-    }
-
-    fn bucket(&self, path: &ObjectPath) -> Result<Operator, StorageError> {
-        let builder = services::S3::default()
-            .endpoint(&self.settings.endpoint)
-            .region(&self.settings.region)
-            .access_key_id(&self.settings.access_key)
-            .secret_access_key(&self.settings.secret_key)
-            .bucket(&path.bucket)
-            // Stray variables and files of this machine must not change where the bytes go.
-            .disable_config_load()
-            .disable_ec2_metadata();
-        let operator = Operator::new(builder).map_err(|error| unusable(&self.settings, &error))?;
-        let context = operator
-            .base_context()
-            .with_http_transport(HttpTransporter::new(ReqwestTransport::new(
-                self.http.clone(),
-            )));
-        Ok(operator
-            .with_context(context)
-            .layer(
-                TimeoutLayer::new()
-                    .with_timeout(REQUEST)
-                    .with_io_timeout(PART),
-            )
-            .layer(
-                RetryLayer::new()
-                    .with_jitter()
-                    .with_min_delay(Duration::from_millis(250))
-                    .with_max_times(RETRIES),
-            ))
-    }
-
-    fn failed<'a>(
-        &'a self,
-        doing: &'static str,
-        path: &'a ObjectPath,
-    ) -> impl Fn(opendal::Error) -> StorageError + use<'a> {
-        move |error| StorageError::Provider {
-            doing,
-            path: path.clone(),
-            endpoint: self.settings.endpoint.clone(),
-            why: why(&error),
-            source: Some(Box::new(error)),
+    pub fn with_client(settings: S3Settings, http: Client) -> Result<Self, StorageError> {
+        let region = match settings.region.trim() {
+            "" => "us-east-1",
+            region => region,
+        };
+        let endpoint = match settings.endpoint.trim().trim_end_matches('/') {
+            "" => format!("https://s3.{region}.amazonaws.com"),
+            endpoint => endpoint.to_owned(),
+        };
+        let unusable = |message: String| StorageError::Settings {
+            endpoint: endpoint.clone(),
+            message,
+        };
+        let base = Url::parse(&endpoint).map_err(|error| unusable(chain(&error)))?;
+        if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
+            return Err(unusable(
+                "expected an endpoint such as https://minio.example.org:9000".to_owned(),
+            ));
         }
-    }
-
-    async fn write(
-        &self,
-        path: &ObjectPath,
-        content: Content,
-        progress: Progress<'_>,
-    ) -> Result<(), StorageError> {
-        check_key(&path.key)?;
-        let failed = self.failed("writing", path);
-        let operator = self.bucket(path)?;
-        let mut asked = operator
-            .writer_with(&path.key)
-            .chunk(part_bytes(content.size));
-        if let Some(content_type) = &content.media_type {
-            asked = asked.content_type(content_type);
+        let is_plain = |text: &str| text.bytes().all(|byte| (0x21..0x7f).contains(&byte));
+        if !is_plain(&settings.access_key) || !is_plain(region) {
+            return Err(unusable(
+                "the access key and the region may have no blanks and only ASCII characters"
+                    .to_owned(),
+            ));
         }
-        let mut writer = asked.await.map_err(&failed)?;
-        let mut bytes = content.bytes;
-        let copied = async {
-            while let Some(piece) = bytes.next().await {
-                let piece = piece.map_err(|source| StorageError::Read {
-                    path: path.clone(),
-                    source,
-                })?;
-                let length = piece.len() as u64;
-                writer.write(piece).await.map_err(&failed)?;
-                progress(length);
-            }
-            writer.close().await.map_err(&failed)
-        }
-        .await;
-        if let Err(error) = copied {
-            // Parts that nobody will complete take room at the provider. The first error is the one to tell.
-            let _ = writer.abort().await;
-            return Err(error);
-        }
-        Ok(())
-    }
-
-    async fn open(&self, path: &ObjectPath) -> Result<Download, StorageError> {
-        check_key(&path.key)?;
-        let failed = self.failed("reading", path);
-        let operator = self.bucket(path)?;
-        let metadata = operator.stat(&path.key).await.map_err(&failed)?;
-        let reader = operator.reader(&path.key).await.map_err(&failed)?;
-        let bytes = reader.into_bytes_stream(..).await.map_err(&failed)?;
-        Ok(Download {
-            entry: entry(path.clone(), &metadata),
-            bytes: bytes.boxed(),
+        let signer = Signer {
+            access_key: settings.access_key,
+            secret_key: settings.secret_key,
+            region: region.to_owned(),
+        };
+        Ok(Self {
+            endpoint,
+            base,
+            signer,
+            http,
         })
+    }
+
+    /// Creates the bucket; whether it was not there before.
+    pub async fn create_bucket(&self, bucket: &str) -> Result<bool, StorageError> {
+        let path = ObjectPath::new(bucket, "");
+        let doing = self.doing("creating the bucket", &path);
+        let mut ask = Ask::new(Method::PUT, &path);
+        if self.signer.region != "us-east-1" {
+            let body = format!(
+                "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LocationConstraint>{}</LocationConstraint></CreateBucketConfiguration>",
+                quick_xml::escape::escape(&self.signer.region)
+            );
+            ask.body = body.into();
+        }
+        let answer = self.send(doing, ask).await?;
+        if answer.status() != StatusCode::CONFLICT {
+            return doing.accepted(answer).await.map(|_| true);
+        }
+        let refusal = doing.refused(answer).await;
+        let is_ours = refusal.in_full().contains("BucketAlreadyOwnedByYou");
+        if is_ours { Ok(false) } else { Err(refusal) }
+    }
+
+    fn doing<'a>(&'a self, doing: &'static str, path: &'a ObjectPath) -> Doing<'a> {
+        Doing {
+            verb: doing,
+            path,
+            endpoint: &self.endpoint,
+        }
+    }
+
+    /// Path-style, except at AWS, which wants the bucket as host wherever a certificate can cover it.
+    fn url(&self, path: &ObjectPath) -> Url {
+        let mut url = self.base.clone();
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let prefix = url.path().trim_end_matches('/').to_owned();
+        let key = sign::path(&path.key);
+        let as_host = host.ends_with(".amazonaws.com") && !path.bucket.contains('.');
+        if as_host
+            && url
+                .set_host(Some(&format!("{}.{host}", path.bucket)))
+                .is_ok()
+        {
+            url.set_path(&format!("{prefix}/{key}"));
+        } else if path.key.is_empty() {
+            url.set_path(&format!("{prefix}/{}", sign::path(&path.bucket)));
+        } else {
+            url.set_path(&format!("{prefix}/{}/{key}", sign::path(&path.bucket)));
+        }
+        url
+    }
+
+    async fn send(&self, doing: Doing<'_>, ask: Ask<'_>) -> Result<Response, StorageError> {
+        let url = self.url(ask.path);
+        let hash = if url.scheme() == "https" && !ask.body.is_empty() {
+            UNSIGNED.to_owned()
+        } else {
+            sign::sha256(&ask.body)
+        };
+        let mut target = url.clone();
+        if !ask.query.is_empty() {
+            let pairs: Vec<String> = ask
+                .query
+                .iter()
+                .map(|(name, value)| format!("{}={}", sign::value(name), sign::value(value)))
+                .collect();
+            target.set_query(Some(&pairs.join("&")));
+        }
+        let sent = persist(|| {
+            // Signed anew each time: the signature ages.
+            let signed = self
+                .signer
+                .headers(&ask.method, &url, ask.query, &hash, Timestamp::now());
+            let mut request = self
+                .http
+                .request(ask.method.clone(), target.clone())
+                .headers(ask.headers.clone())
+                .headers(signed);
+            if ask.method == Method::PUT || ask.method == Method::POST {
+                request = request
+                    .header(CONTENT_LENGTH, ask.body.len())
+                    .body(ask.body.clone());
+            }
+            if let Some(limit) = ask.limit {
+                request = request.timeout(limit);
+            }
+            request.send()
+        });
+        sent.await.map_err(|error| doing.unanswered(error))
     }
 
     async fn stat(&self, path: &ObjectPath) -> Result<Option<Entry>, StorageError> {
         check_key(&path.key)?;
-        match self.bucket(path)?.stat(&path.key).await {
-            Ok(metadata) => Ok(Some(entry(path.clone(), &metadata))),
-            Err(error) if error.kind() == opendal::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.failed("asking for", path)(error)),
+        let doing = self.doing("asking for", path);
+        let answer = self.send(doing, Ask::new(Method::HEAD, path)).await?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
         }
+        let answer = doing.accepted(answer).await?;
+        Ok(Some(entry(path.clone(), answer.headers())))
     }
 
-    async fn entries<'a>(
-        &'a self,
-        path: &'a ObjectPath,
-        depth: Depth,
-    ) -> Result<BoxStream<'a, Result<Entry, StorageError>>, StorageError> {
-        if !path.key.is_empty() {
-            check_key(&path.key)?;
+    async fn remove(&self, path: &ObjectPath) -> Result<(), StorageError> {
+        check_key(&path.key)?;
+        let doing = self.doing("deleting", path);
+        let answer = self.send(doing, Ask::new(Method::DELETE, path)).await?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(());
         }
-        let failed = self.failed("listing", path);
-        let lister = self
-            .bucket(path)?
-            .lister_with(&path.key)
-            .recursive(depth == Depth::All)
-            .await
-            .map_err(&failed)?;
-        Ok(lister
-            .map_err(failed)
-            .map_ok(|found| {
-                let (key, metadata) = found.into_parts();
-                entry(ObjectPath::new(path.bucket.clone(), key), &metadata)
-            })
-            // The folder itself is no content of the folder.
-            .try_filter(|found| {
-                std::future::ready(found.path.key != path.key || !found.is_folder())
-            })
-            .try_filter(|found| std::future::ready(found.path.key != "/"))
-            .boxed())
+        doing.accepted(answer).await.map(drop)
     }
 }
 
@@ -232,37 +276,30 @@ impl Storage for S3Storage {
         path: &'a ObjectPath,
         depth: Depth,
     ) -> BoxStream<'a, Result<Entry, StorageError>> {
-        stream::once(self.entries(path, depth))
+        stream::once(async move { Ok(self.pages(path, depth)) })
             .try_flatten()
             .boxed()
     }
 
     fn delete<'a>(&'a self, path: &'a ObjectPath) -> BoxFuture<'a, Result<(), StorageError>> {
-        async move {
-            check_key(&path.key)?;
-            self.bucket(path)?
-                .delete(&path.key)
-                .await
-                .map_err(self.failed("deleting", path))
-        }
-        .boxed()
+        self.remove(path).boxed()
     }
 }
 
-/// Bytes of one part so that the whole fits into as many parts as S3 allows.
-fn part_bytes(size: Option<u64>) -> usize {
-    let part = size.unwrap_or(0).div_ceil(MOST_PARTS).max(PART_BYTES);
-    usize::try_from(part).unwrap_or(usize::MAX)
+impl fmt::Debug for S3Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3Storage")
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
 }
 
-/// The library underneath trims blanks and joins slashes: such a key would end up elsewhere without a word.
+/// A URL's path cannot hold these: every HTTP client resolves them before it asks.
 fn check_key(key: &str) -> Result<(), StorageError> {
     let message = if key.is_empty() {
         "it is empty"
-    } else if key.trim() != key {
-        "it begins or ends with a blank, which this client cannot send"
-    } else if key.starts_with('/') || key.contains("//") {
-        "it has an empty folder name; remove the extra slash"
+    } else if key.split('/').any(|folder| matches!(folder, "." | "..")) {
+        "it has a folder named \".\" or \"..\", which cannot be sent in an address"
     } else {
         return Ok(());
     };
@@ -272,23 +309,28 @@ fn check_key(key: &str) -> Result<(), StorageError> {
     })
 }
 
-fn entry(path: ObjectPath, metadata: &opendal::Metadata) -> Entry {
+fn entry(path: ObjectPath, headers: &HeaderMap) -> Entry {
+    let text = |name: &str| {
+        headers
+            .get(name)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
     Entry {
         path,
-        size: metadata.content_length(),
-        modified: metadata
-            .last_modified()
-            .map(opendal::raw::Timestamp::into_inner),
-        etag: metadata
-            .etag()
-            .map(|etag| etag.trim_matches('"').to_owned()),
-        content_type: metadata.content_type().map(str::to_owned),
+        size: text("content-length")
+            .and_then(|size| size.parse().ok())
+            .unwrap_or(0),
+        modified: text("last-modified").and_then(|time| times::http(&time)),
+        etag: text("etag").map(|etag| etag.trim_matches('"').to_owned()),
+        content_type: text("content-type"),
     }
 }
 
-fn unusable(settings: &S3Settings, error: &dyn std::error::Error) -> StorageError {
-    StorageError::Settings {
-        endpoint: settings.endpoint.clone(),
-        message: error.to_string(),
+/// A header for what the content is, if it can be one.
+fn content_type(media_type: Option<&str>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if let Some(value) = media_type.and_then(|text| HeaderValue::from_str(text).ok()) {
+        headers.insert(CONTENT_TYPE, value);
     }
+    headers
 }

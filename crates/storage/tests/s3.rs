@@ -222,9 +222,27 @@ async fn a_store_that_is_not_there_is_told_as_such() {
 }
 
 #[tokio::test]
-async fn keys_that_would_arrive_changed_are_refused() {
-    let store = client("http://localhost:9");
-    for key in ["", " leaf", "leaf ", "a//b", "/a"] {
+async fn keys_arrive_as_they_are_and_those_that_cannot_are_refused() {
+    let (server, store) = start().await;
+    for key in [" leaf", "leaf ", "a//b", "/a", "a b/ü+%.png", "folder/"] {
+        let path = ObjectPath::new("vision", key);
+        store
+            .put(&path, Content::from_bytes(key), &|_| ())
+            .await
+            .unwrap();
+        assert_eq!(read(&store, &path).await, key.as_bytes(), "for {key:?}");
+    }
+    let stored = server
+        .lock()
+        .unwrap()
+        .objects
+        .keys()
+        .cloned()
+        .collect::<Vec<_>>();
+    assert!(stored.contains(&"/vision/a//b".to_owned()), "{stored:?}");
+    assert!(stored.contains(&"/vision/%20leaf".to_owned()), "{stored:?}");
+    assert!(stored.contains(&"/vision//a".to_owned()), "{stored:?}");
+    for key in ["", "a/../b", "./a", ".."] {
         let error = store
             .head(&ObjectPath::new("vision", key))
             .await

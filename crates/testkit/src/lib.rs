@@ -22,6 +22,7 @@ mod cluster;
 mod docker;
 mod dockerd;
 mod process;
+mod servers;
 mod service;
 
 pub use binaries::{binary, supervisor};
@@ -31,6 +32,7 @@ pub use cluster::{AgentOptions, Cluster, ClusterOptions};
 pub use docker::{Engine, TestImage};
 pub use dockerd::PrivateDockerd;
 pub use process::{Activity, Memory, Process};
+pub use servers::{LOGIN, PASSWORD, Server};
 pub use service::ServiceSpec;
 
 /// How long anything in a test may take before it counts as hung. Generous: the machines are small and shared.

@@ -38,6 +38,11 @@ impl ServiceSpec {
         self
     }
 
+    /// The definition, without an image unless one was set.
+    pub fn body(&self) -> &Value {
+        &self.body
+    }
+
     /// Reads from `path` instead.
     #[must_use]
     pub fn from(self, path: &str) -> Self {

@@ -65,6 +65,7 @@ impl Problem {
                 Self::bad(format!("The service specification is not valid: {cause}"))
             }
             ServiceError::Volume(cause) => cause.into(),
+            ServiceError::Provider(cause) => Self::bad(cause.to_string()),
             ServiceError::ImageNotAllowed(_) => Self::Text(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 format!("{doing}: {cause}"),

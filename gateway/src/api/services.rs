@@ -18,7 +18,7 @@ use super::federation;
 use super::problem::Problem;
 use super::{App, Here};
 use crate::auth::{Caller, access, same_secret};
-use crate::services::ServiceError;
+use crate::services::{ServiceError, Trial};
 
 /// Longest value of a label, which the reference takes for the longest name in a path.
 const LONGEST_LABEL: usize = 63;
@@ -95,12 +95,16 @@ pub(super) async fn show(
 pub(super) async fn create(
     State(app): Here,
     caller: Caller,
+    Query(query): Query<HashMap<String, String>>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<StatusCode, Problem> {
     let service = read(&app, body).await?;
     let federated = federation::Expansion::begin(&service, &headers).await?;
-    let created = app.services.create(caller.clone(), service).await;
+    let created = app
+        .services
+        .create(caller.clone(), service, trial(&query))
+        .await;
     created.map_err(|cause| Problem::of_service("Error creating the service", cause))?;
     if let Some(expansion) = federated {
         expansion.finish(&app, caller).await?;
@@ -122,12 +126,16 @@ pub(super) async fn create(
 pub(super) async fn update(
     State(app): Here,
     caller: Caller,
+    Query(query): Query<HashMap<String, String>>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let service = read(&app, body).await?;
     let name = service.name.clone();
-    let updated = app.services.update(caller.clone(), service).await;
+    let updated = app
+        .services
+        .update(caller.clone(), service, trial(&query))
+        .await;
     updated.map_err(|cause| match cause {
         ServiceError::NotYours => forbidden(&caller, "modify"),
         cause => Problem::of_service("Error updating the service", cause),
@@ -209,6 +217,14 @@ pub(super) fn forget_own_password(app: &App, clusters: &mut BTreeMap<String, Clu
         if same_secret(&cluster.auth_password, own.password.reveal()) {
             cluster.auth_password.clear();
         }
+    }
+}
+
+/// `?validate=false` stores a definition whose providers do not answer.
+fn trial(query: &HashMap<String, String>) -> Trial {
+    match query.get("validate").map(String::as_str) {
+        Some("false" | "0") => Trial::NamesOnly,
+        _ => Trial::Full,
     }
 }
 

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::SignedDuration;
+use spillway_storage::Connections;
 
 use super::{Config, Credentials, Oidc, TlsSettings};
 use crate::objects;
+use crate::outbox::OutboxSettings;
 use crate::queue::QueueSettings;
 use crate::quotas::Quotas;
 
@@ -31,12 +33,22 @@ pub struct Settings {
     pub limits: Limits,
     pub queue: QueueSettings,
     pub objects: objects::Settings,
+    pub providers: ProviderSettings,
     /// Origins whose pages may use the API.
     pub cors_origins: Vec<String>,
     pub scalar_ports: bool,
     /// What users may use of whom nothing else is said.
     pub quotas: Quotas,
     pub oidc: Oidc,
+}
+
+/// What storages elsewhere are gone by.
+#[derive(Debug, Clone)]
+pub struct ProviderSettings {
+    pub(crate) connections: Connections,
+    pub(crate) outbox: OutboxSettings,
+    /// Between two looks into a watched folder.
+    pub(crate) interval: Duration,
 }
 
 /// What keeps things bounded.
@@ -96,6 +108,7 @@ impl Settings {
             name,
             credentials,
             queue: queue(config, &limits)?,
+            providers: providers(config)?,
             cors_origins: origins(
                 "cors_origins",
                 config.cors_origins.clone().unwrap_or_default(),
@@ -176,6 +189,28 @@ fn objects(config: &Config, cluster: &str, region: &str) -> anyhow::Result<objec
         region: region.to_owned(),
         domain: domain.map(|domain| domain.to_ascii_lowercase()),
         ..usual
+    })
+}
+
+/// How storages elsewhere are reached, and for how long.
+fn providers(config: &Config) -> anyhow::Result<ProviderSettings> {
+    // Whoever embeds a gateway may have installed one; the first one stays.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let authorities = config
+        .provider_ca
+        .as_ref()
+        .map(|path| {
+            std::fs::read(path).with_context(|| format!("reading provider_ca {}", path.display()))
+        })
+        .transpose()?;
+    let connections = Connections::new(authorities.as_deref()).context("provider_ca")?;
+    let usual = OutboxSettings::default();
+    let patience = time("deliver_for", config.deliver_for, usual.patience.as_secs())?;
+    let keep = config.ttl_job.map_or(usual.keep, Duration::from_secs);
+    Ok(ProviderSettings {
+        connections,
+        outbox: OutboxSettings { patience, keep },
+        interval: time("watch_every", config.watch_every, 10)?,
     })
 }
 

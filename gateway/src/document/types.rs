@@ -58,6 +58,8 @@ named!(
     JobPage,
     JobReport,
     Touched,
+    DeliveryPage,
+    DeliveryReport,
     NodeReport
 );
 

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use rusqlite::{Connection, OptionalExtension};
-use spillway_model::service::Service;
+use spillway_model::service::{Service, StorageProviders};
 use spillway_model::wire::link::ServiceDefinition;
 
 use super::Link;
@@ -47,16 +47,18 @@ fn find(db: &Connection, name: &str) -> Result<Option<ServiceDefinition>, StoreE
     let Some((revision, definition)) = row else {
         return Ok(None);
     };
-    let service = serde_json::from_str(&definition).map_err(|error| {
+    let mut service: Service = serde_json::from_str(&definition).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, Box::new(error))
     })?;
+    // Only the gateway talks to providers and other clusters: their credentials stay here.
+    service.storage_providers = StorageProviders::default();
+    service.clusters.clear();
     let mut statement = db.prepare_cached(
         "SELECT name, unsealed('secret/' || service || '/' || name, value) FROM secrets WHERE service = ?1",
     )?;
     let secrets = statement
         .query_map([name], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
-    let service: Service = service;
     let registries = registries::logins(db, &service.image_pull_secrets)?;
     Ok(Some(ServiceDefinition {
         registries,

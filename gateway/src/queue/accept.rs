@@ -2,14 +2,14 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 use spillway_model::event::{StagedInput, stage};
-use spillway_model::service::Service;
+use spillway_model::service::{Service, split_provider};
 use uuid::Uuid;
 
 use super::catalog::{Catalog, Entry};
 use super::cause::{CallCause, CallInput, Cause, ObjectCause};
-use super::event::OWN_PROVIDER;
 use super::rows::{self, NewJob};
-use super::{CreatedObject, DirectCall, Queue, QueuedJob, Shared, reach, timestamp};
+use super::{Arrival, CreatedObject, DirectCall, Queue, QueuedJob, Shared, reach, timestamp};
+use crate::intake;
 use crate::objects::{self, NewBlob, ObjectError};
 use crate::store::StoreError;
 
@@ -61,6 +61,8 @@ pub(super) fn trigger(
     }
     let accept = |service: &String| {
         let cause = ObjectCause {
+            provider: String::new(),
+            folder: String::new(),
             bucket: created.bucket.clone(),
             key: created.key.clone(),
             size: created.size,
@@ -117,7 +119,7 @@ pub(super) async fn call(queue: &Queue, call: DirectCall) -> Result<QueuedJob, C
                 if let Some(name) = &name
                     && let Some(job) = find(db, name, &call.service)?
                 {
-                    return Ok::<_, CallError>((job, false, blob));
+                    return Ok::<_, CallError>((job, Accepted::Before, blob));
                 }
                 if let Some(limit) = room.exhausted() {
                     return Err(CallError::Full(limit));
@@ -126,6 +128,14 @@ pub(super) async fn call(queue: &Queue, call: DirectCall) -> Result<QueuedJob, C
                     blob.insert(db)?;
                 }
                 let (input, pinned) = input(db, staged.input, &call.caller, entry.as_deref())?;
+                let far = match &input {
+                    CallInput::Remote {
+                        provider,
+                        bucket,
+                        key,
+                    } => Some((provider.clone(), bucket.clone(), key.clone())),
+                    _ => None,
+                };
                 let job = NewJob {
                     name: name.unwrap_or_else(|| job_name(&call.service)),
                     service: &call.service,
@@ -140,23 +150,108 @@ pub(super) async fn call(queue: &Queue, call: DirectCall) -> Result<QueuedJob, C
                     epoch,
                     now_ms,
                 };
-                Ok((rows::insert(db, job)?, true, blob))
+                let job = rows::insert(db, job)?;
+                if let Some((provider, bucket, key)) = far {
+                    intake::insert(db, job.id, &provider, &bucket, &key, now_ms)?;
+                    return Ok((job, Accepted::ToFetch, blob));
+                }
+                Ok((job, Accepted::Ready, blob))
             })
             .await
     };
     let queue = queue.clone();
     // On its own task: whoever called may hang up between the commit and the moment the job is announced.
     let accepted = shared.tasks.spawn(async move {
-        let (job, is_new, blob) = write.await?;
-        if is_new {
-            blob.into_iter().for_each(NewBlob::keep);
-            queue.announce(vec![job.clone()]);
+        let (job, accepted, blob) = write.await?;
+        match accepted {
+            Accepted::Before => (),
+            Accepted::Ready => {
+                blob.into_iter().for_each(NewBlob::keep);
+                queue.announce(vec![job.clone()]);
+            }
+            Accepted::ToFetch => {
+                blob.into_iter().for_each(NewBlob::keep);
+                queue.0.room.add(1);
+                queue.errands().fetches.notify_one();
+            }
         }
         Ok(job)
     });
     accepted
         .await
         .unwrap_or(Err(CallError::Store(StoreError::Closed)))
+}
+
+/// How a call was taken.
+enum Accepted {
+    /// Its job is there already.
+    Before,
+    Ready,
+    /// Its input has to be fetched from elsewhere first.
+    ToFetch,
+}
+
+/// Accepts a file that was fetched from a watched folder, and announces its job. `mark` notes in the same transaction
+/// that it was seen; when that says no, or the queue is full, there is no job.
+pub(super) async fn arrive(
+    queue: &Queue,
+    arrival: Arrival,
+    blob: NewBlob,
+    mark: impl FnOnce(&Connection) -> Result<bool, StoreError> + Send + 'static,
+) -> Result<Option<String>, StoreError> {
+    let shared = &*queue.0;
+    let priority = queue
+        .definition(&arrival.service)
+        .map_or(0, |entry| entry.priority);
+    let (epoch, now_ms) = (shared.epoch, shared.settings.clock.now_ms());
+    let (store, room) = (shared.store.clone(), shared.room.clone());
+    let write = async move {
+        store
+            .write(move |db| {
+                if room.exhausted().is_some() || !mark(db)? {
+                    return Ok::<_, StoreError>(None);
+                }
+                blob.insert(db)?;
+                let cause = ObjectCause {
+                    provider: arrival.provider,
+                    folder: arrival.folder,
+                    bucket: arrival.bucket,
+                    key: arrival.key,
+                    size: blob.size,
+                    etag: arrival.etag,
+                    content_type: arrival.content_type,
+                    event: "s3:ObjectCreated:Put".to_owned(),
+                    principal: arrival.owner.clone(),
+                    source_ip: "127.0.0.1".to_owned(),
+                    user_agent: concat!("spillway/", env!("CARGO_PKG_VERSION")).to_owned(),
+                    time: arrival.time,
+                };
+                let job = NewJob {
+                    name: job_name(&arrival.service),
+                    service: &arrival.service,
+                    priority,
+                    owner: &arrival.owner,
+                    cause: Cause::Object(cause),
+                    blob: Some(blob.id),
+                    epoch,
+                    now_ms,
+                };
+                Ok(Some((rows::insert(db, job)?, blob)))
+            })
+            .await
+    };
+    let queue = queue.clone();
+    // On its own task: watching may end between the commit and the moment the job is announced.
+    let accepted = shared.tasks.spawn(async move {
+        let Some((job, blob)) = write.await? else {
+            return Ok(None);
+        };
+        blob.keep();
+        let name = job.name.clone();
+        queue.announce(vec![job]);
+        Ok(Some(name))
+    });
+    accepted.await.unwrap_or(Err(StoreError::Closed))
 }
 
 async fn receive(shared: &Shared, body: Vec<u8>) -> Result<NewBlob, StoreError> {
@@ -186,12 +281,12 @@ fn input(
             },
             None,
         ),
-        StagedInput::Object { provider, key, .. } if provider != OWN_PROVIDER => {
-            let message = format!(
-                "the input '{key}' is in the storage '{provider}'; this version reads '{OWN_PROVIDER}' only"
-            );
-            (CallInput::Missing { message }, None)
-        }
+        StagedInput::Object {
+            provider,
+            bucket,
+            key,
+            ..
+        } if !is_own(entry, &provider) => (elsewhere(entry, provider, bucket, key), None),
         StagedInput::Object { bucket, key, .. }
             if !reach::may_read(db, caller, entry, &bucket)? =>
         {
@@ -220,6 +315,36 @@ fn input(
             }
         }
     })
+}
+
+fn is_own(entry: Option<&Entry>, provider: &str) -> bool {
+    let (kind, id) = split_provider(provider);
+    match entry {
+        Some(entry) => entry.service.is_own_provider(kind, id),
+        None => Service::default().is_own_provider(kind, id),
+    }
+}
+
+/// The input of a call whose file is not in the built-in store. Credentials come from the definition, never from the event.
+fn elsewhere(entry: Option<&Entry>, provider: String, bucket: String, key: String) -> CallInput {
+    let (kind, id) = split_provider(&provider);
+    if !entry.is_some_and(|entry| entry.service.storage_providers.defines(kind, id)) {
+        let message = format!(
+            "the input '{key}' is in the storage '{provider}', which the service does not define; add it to storage_providers"
+        );
+        return CallInput::Missing { message };
+    }
+    if !matches!(kind, "minio" | "s3" | "webdav" | "onedata") {
+        let message = format!(
+            "the input '{key}' is in '{provider}', from which this version fetches nothing; give the service an input of a webdav provider that holds the files, or file_stage_in: true to work from the event"
+        );
+        return CallInput::Missing { message };
+    }
+    CallInput::Remote {
+        provider,
+        bucket,
+        key,
+    }
 }
 
 fn find(db: &Connection, name: &str, service: &str) -> Result<Option<QueuedJob>, StoreError> {

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::store::StoreError;
+
 /// The event behind a job. JSON in the column `cause`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -16,6 +18,12 @@ pub(crate) enum Cause {
 /// See [`crate::queue::CreatedObject`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ObjectCause {
+    /// `<type>.<id>` of the watched folder it was fetched from; empty for the built-in store.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) provider: String,
+    /// That folder.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) folder: String,
     pub(crate) bucket: String,
     pub(crate) key: String,
     pub(crate) size: u64,
@@ -52,6 +60,12 @@ pub(crate) enum CallInput {
         key: String,
         size: u64,
     },
+    /// The body is an event that names a file elsewhere, which is not here yet.
+    Remote {
+        provider: String,
+        bucket: String,
+        key: String,
+    },
     /// It cannot be had; every attempt would fail alike.
     Missing { message: String },
 }
@@ -76,13 +90,41 @@ impl Cause {
     pub(crate) fn input(&self) -> Option<(String, u64)> {
         match self {
             Self::Object(object) => {
-                Some((format!("{}/{}", object.bucket, object.key), object.size))
+                let parts = [&object.provider, &object.bucket, &object.key];
+                let parts: Vec<&str> = parts
+                    .into_iter()
+                    .map(String::as_str)
+                    .filter(|part| !part.is_empty())
+                    .collect();
+                Some((parts.join("/"), object.size))
             }
             Self::Call(call) => match &call.input {
                 CallInput::Body { name, size } => Some((name.clone(), *size)),
                 CallInput::Object { bucket, key, size } => Some((format!("{bucket}/{key}"), *size)),
+                CallInput::Remote { provider, key, .. } => Some((format!("{provider}/{key}"), 0)),
                 CallInput::None | CallInput::Missing { .. } => None,
             },
         }
     }
+}
+
+/// The cause of a call whose input has arrived: JSON in, JSON out.
+pub(crate) fn with_input(
+    cause: &str,
+    bucket: &str,
+    key: &str,
+    size: u64,
+) -> Result<String, StoreError> {
+    let damaged = |error: serde_json::Error| {
+        StoreError::Statement(rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+    };
+    let mut cause: Cause = serde_json::from_str(cause).map_err(damaged)?;
+    if let Cause::Call(call) = &mut cause {
+        call.input = CallInput::Object {
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+            size,
+        };
+    }
+    serde_json::to_string(&cause).map_err(damaged)
 }

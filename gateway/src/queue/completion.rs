@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
+use spillway_model::service::Service;
 use spillway_model::wire::link::{Attempt, Completion, FailureReason, Outcome, Spans, Usage};
 use tracing::{error, info, warn};
 
@@ -15,9 +16,10 @@ use super::dispatcher::Ask;
 use super::reach::{self, Home};
 use super::rows::{self, Account, After, Ending, Finished, Limits};
 use crate::objects::{self, Effects, NewBlob, ObjectError};
+use crate::outbox;
 use crate::store::StoreError;
-use outputs::Outputs;
 pub(super) use outputs::Staging;
+use outputs::{Delivery, Outputs};
 
 /// Longest log that is kept of one attempt, in bytes; agents cut theirs long before.
 const LOG_LIMIT: usize = 4 * 1024 * 1024;
@@ -60,6 +62,7 @@ struct Published {
     finished: Finished,
     blobs: Vec<NewBlob>,
     effects: Effects,
+    has_deliveries: bool,
 }
 
 enum PublishError {
@@ -196,9 +199,13 @@ impl Queue {
                 finished,
                 blobs,
                 effects,
+                has_deliveries,
             }) => {
                 blobs.into_iter().for_each(NewBlob::keep);
                 effects.announce(self);
+                if has_deliveries {
+                    self.errands().deliveries.notify_one();
+                }
                 self.tell(attempt, finished, cpu_us).await
             }
             Err(PublishError::Refused(message)) => {
@@ -223,6 +230,7 @@ impl Queue {
         let (epoch, now_ms) = (self.0.epoch, self.now_ms());
         let entry = entry_of(db, &attempt.job, &self.catalog())?;
         let home = Home::of(db, &attempt.job, entry.as_deref())?;
+        self.note_deliveries(&mut outputs, entry.as_deref(), &mut account);
         for (object, _) in &mut outputs.objects {
             object.principal.clone_from(&home.principal);
             let owner = entry.as_ref().map_or("", |entry| &entry.owner);
@@ -253,9 +261,14 @@ impl Queue {
                 finished,
                 blobs: Vec::new(),
                 effects: Effects::default(),
+                has_deliveries: false,
             });
         }
-        let Outputs { blobs, objects } = outputs;
+        let Outputs {
+            blobs,
+            objects,
+            deliveries,
+        } = outputs;
         for blob in &blobs {
             blob.insert(db)?;
         }
@@ -274,11 +287,65 @@ impl Queue {
                 })?;
             effects.add(led_to);
         }
+        self.hand_to_outbox(db, attempt, &finished.service, &blobs, &deliveries)?;
         Ok(Published {
             finished,
             blobs,
             effects,
+            has_deliveries: !deliveries.is_empty(),
         })
+    }
+
+    /// Outputs for storages elsewhere, in the transaction that ends their job.
+    fn hand_to_outbox(
+        &self,
+        db: &Connection,
+        attempt: &Attempt,
+        service: &str,
+        blobs: &[NewBlob],
+        deliveries: &[(Delivery, usize)],
+    ) -> Result<(), PublishError> {
+        if deliveries.is_empty() {
+            return Ok(());
+        }
+        let limit = self.0.settings.deliveries;
+        if outbox::waiting(db)? >= limit {
+            return Err(PublishError::Refused(format!(
+                "{limit} files wait to be delivered to storages elsewhere, which is the limit; `spillway deliveries list` says why"
+            )));
+        }
+        for (delivery, place) in deliveries {
+            let Some(blob) = blobs.get(*place) else {
+                continue;
+            };
+            outbox::insert(
+                db,
+                &outbox::NewDelivery {
+                    job: &attempt.job,
+                    service,
+                    provider: &delivery.provider,
+                    bucket: &delivery.bucket,
+                    key: &delivery.key,
+                    content_type: &delivery.content_type,
+                    blob: blob.id,
+                    size: blob.size,
+                    now_ms: self.now_ms(),
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Tells what is left for storages elsewhere, and says so in the job's log.
+    fn note_deliveries(&self, outputs: &mut Outputs, entry: Option<&Entry>, account: &mut Account) {
+        let service = entry.map(|entry| &entry.service);
+        let counts = outputs.bring_home(service.unwrap_or(&Service::default()));
+        for (provider, files) in counts {
+            let word = if files == 1 { "file" } else { "files" };
+            let now = super::timestamp(self.now_ms());
+            let line = format!("{now} delivering {files} {word} to {provider}\n");
+            account.log.push_str(&line);
+        }
     }
 
     /// Lets the dispatcher know; the answer to whoever completed.

@@ -7,11 +7,11 @@ mod asks;
 mod effects;
 mod restore;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -68,7 +68,7 @@ pub(crate) struct Dispatcher {
     store: Store,
     settings: QueueSettings,
     epoch: i64,
-    catalog: Arc<Mutex<Arc<Catalog>>>,
+    catalog: watch::Sender<Arc<Catalog>>,
     staged: Arc<Staging>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -123,7 +123,7 @@ impl Dispatcher {
             store: shared.store.clone(),
             settings: shared.settings.clone(),
             epoch: shared.epoch,
-            catalog: Arc::clone(&shared.catalog),
+            catalog: shared.catalog.clone(),
             staged: Arc::clone(&shared.staged),
             tasks: shared.tasks.clone(),
             stop: shared.stop.clone(),

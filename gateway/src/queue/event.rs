@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use spillway_model::event::Created;
+use spillway_model::service::split_provider;
 
 use super::cause::ObjectCause;
 
-/// The provider that is the built-in store.
-pub(crate) const OWN_PROVIDER: &str = "minio.default";
-
-/// The notification that `MinIO` would send of this object.
+/// The notification that `MinIO` would send of this object, or dCache of this file.
 pub(crate) fn notification(object: &ObjectCause) -> String {
+    let (kind, _) = split_provider(&object.provider);
+    if kind == "webdav" {
+        return file_notification(object);
+    }
     let created = Created {
         event: &object.event,
         bucket: &object.bucket,
@@ -27,6 +29,16 @@ pub(crate) fn notification(object: &ObjectCause) -> String {
         time: object.time,
     };
     created.to_json()
+}
+
+/// A new file, as dCache tells of it.
+fn file_notification(file: &ObjectCause) -> String {
+    let below = file.key.strip_prefix(&file.folder).unwrap_or(&file.key);
+    let event = serde_json::json!({
+        "event": { "name": below.trim_start_matches('/'), "mask": ["IN_CREATE"] },
+        "subscription": file.provider,
+    });
+    event.to_string()
 }
 
 /// Variables of a storage event; empty ones are not set.

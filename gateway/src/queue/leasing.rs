@@ -326,6 +326,11 @@ impl Queue {
             (CallInput::Missing { message }, _) => {
                 return Err(InputError::Missing(message.clone()));
             }
+            (CallInput::Remote { key, .. }, _) => {
+                return Err(InputError::Missing(format!(
+                    "the input '{key}' has not arrived yet"
+                )));
+            }
             (CallInput::Object { key, size, .. }, _) => (
                 safe_file_name(key),
                 Source::Blob {

@@ -109,7 +109,7 @@ fn list(db: &Connection, filter: &JobFilter) -> Result<JobPage, StoreError> {
     }
     conditions.extend(filter.state.map(|state| match state {
         // Written out: the partial indexes are used only then.
-        JobState::Queued => "state = 'queued'",
+        JobState::Queued => "(state = 'queued' OR state = 'fetching')",
         JobState::Leased => "state = 'leased'",
         JobState::Succeeded => "state = 'succeeded'",
         JobState::Dead => "state = 'dead'",
@@ -216,12 +216,20 @@ pub(crate) fn revive(
     now_ms: i64,
 ) -> Result<Vec<String>, StoreError> {
     let mut statement = db.prepare_cached(&format!(
-        "UPDATE jobs SET state = 'queued', failures = 0, interruptions = 0, streak = 0, ready_ms = ?3,
+        "UPDATE jobs SET state = CASE WHEN EXISTS (SELECT 1 FROM fetches WHERE job = jobs.id) THEN 'fetching' ELSE 'queued' END,
+            failures = 0, interruptions = 0, streak = 0, ready_ms = ?3,
             finished_ms = NULL
          WHERE id IN (SELECT id FROM jobs WHERE state = 'dead' AND (?1 IS NULL OR service = ?1)
             AND (?2 IS NULL OR name = ?2) LIMIT {BATCH})
          RETURNING service"
     ))?;
     let rows = statement.query_map(params![service, name, now_ms], |row| row.get(0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let services = rows.collect::<Result<_, _>>()?;
+    // Inputs that could not be fetched are fetched anew.
+    db.prepare_cached(
+        "UPDATE fetches SET tries = 0, ready_ms = ?1, since_ms = ?1
+         WHERE job IN (SELECT id FROM jobs WHERE state = 'fetching')",
+    )?
+    .execute([now_ms])?;
+    Ok(services)
 }

@@ -162,6 +162,7 @@ impl super::Queue {
             touched += services.len() as u64;
             self.0.room.add(services.len());
             self.0.dispatcher.ask(Ask::Revived(services)).await;
+            self.errands().fetches.notify_one();
         }
     }
 

@@ -53,7 +53,8 @@ pub(super) fn count(db: &Connection) -> Result<u64, StoreError> {
     let unfinished: i64 = db
         .prepare_cached(
             "SELECT (SELECT count(*) FROM jobs WHERE state = 'queued')
-                  + (SELECT count(*) FROM jobs WHERE state = 'leased')",
+                  + (SELECT count(*) FROM jobs WHERE state = 'leased')
+                  + (SELECT count(*) FROM jobs WHERE state = 'fetching')",
         )?
         .query_row([], |row| row.get(0))?;
     Ok(u64::try_from(unfinished).unwrap_or(0))

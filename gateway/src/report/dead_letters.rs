@@ -12,7 +12,7 @@ use crate::queue::{JobFilter, Queue};
 /// Of which service; all when absent.
 #[derive(Debug, Deserialize)]
 pub(super) struct Of {
-    service: Option<String>,
+    pub(super) service: Option<String>,
 }
 
 /// Jobs that were given up.

@@ -136,7 +136,11 @@ pub(super) fn delete(db: &Connection, caller: &Caller, name: &str) -> Result<(),
 }
 
 /// The service, if the caller may change it. To those who may not even see it there is none.
-fn changeable(db: &Connection, caller: &Caller, name: &str) -> Result<Service, ServiceError> {
+pub(super) fn changeable(
+    db: &Connection,
+    caller: &Caller,
+    name: &str,
+) -> Result<Service, ServiceError> {
     let found = rows::get(db, name)?.filter(|service| access::may_see(caller, service));
     let service = found.ok_or(ServiceError::Unknown)?;
     if access::may_change(caller, &service) {

@@ -37,18 +37,18 @@ impl Place {
 
 /// Where uploads start jobs.
 pub(super) fn inputs(service: &Service) -> BTreeSet<Place> {
-    built_in(&service.input)
+    built_in(service, &service.input)
 }
 
 /// Where results go.
 pub(super) fn outputs(service: &Service) -> BTreeSet<Place> {
-    built_in(&service.output)
+    built_in(service, &service.output)
 }
 
 /// Inputs and outputs.
 pub(super) fn all(service: &Service) -> BTreeSet<Place> {
-    let mut places = built_in(&service.input);
-    places.extend(built_in(&service.output));
+    let mut places = inputs(service);
+    places.extend(outputs(service));
     places
 }
 
@@ -61,17 +61,17 @@ pub(super) fn buckets(service: &Service) -> BTreeSet<String> {
 pub(super) fn used_buckets(service: &Service) -> BTreeSet<String> {
     let mut used = buckets(service);
     used.extend(
-        built_in(std::slice::from_ref(&service.mount))
+        built_in(service, std::slice::from_ref(&service.mount))
             .into_iter()
             .map(|place| place.bucket),
     );
     used
 }
 
-fn built_in(entries: &[StorageIo]) -> BTreeSet<Place> {
+fn built_in(service: &Service, entries: &[StorageIo]) -> BTreeSet<Place> {
     entries
         .iter()
-        .filter(|entry| entry.is_built_in())
+        .filter(|entry| service.is_built_in(entry))
         .map(|entry| Place::of_path(&entry.path))
         .collect()
 }

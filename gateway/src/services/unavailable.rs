@@ -5,7 +5,8 @@ use spillway_model::service::{Service, StorageIo};
 /// A sentence on the first thing that is not there, if any.
 pub(super) fn reason(service: &Service) -> Option<String> {
     let entries = |direction: &'static str, entries: &[StorageIo]| {
-        entries.iter().find(|entry| !entry.is_built_in()).map(|entry| {
+        let is_of_sensors = |entry: &&StorageIo| matches!(entry.provider().0, "mqtt" | "file");
+        entries.iter().find(is_of_sensors).map(|entry| {
             format!(
                 "{direction} provider {:?} (path {:?}) is not available in this version; use minio.default",
                 entry.storage_provider, entry.path
@@ -84,9 +85,7 @@ mod tests {
                 output: io("s3.cloud", "b/out"),
                 ..Service::default()
             },
-            Some(
-                "output provider \"s3.cloud\" (path \"b/out\") is not available in this version; use minio.default",
-            ),
+            None,
         );
         let mut exposed = Service::default();
         exposed.expose.api_port = vec![8080];

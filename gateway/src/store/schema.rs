@@ -15,6 +15,7 @@ const STEPS: &[M<'_>] = &[
     M::up(include_str!("schema/07-registries.sql")),
     M::up(include_str!("schema/08-traffic.sql")),
     M::up(include_str!("schema/09-volumes.sql")),
+    M::up(include_str!("schema/10-providers.sql")),
 ];
 
 /// All steps.

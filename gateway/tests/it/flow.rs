@@ -104,6 +104,7 @@ impl<'a> SimulatedAgent<'a> {
 
 pub(crate) fn output(bucket: &str, key: &str, text: &str) -> Output {
     Output {
+        provider: String::new(),
         bucket: bucket.into(),
         key: key.into(),
         content_type: "text/plain".into(),

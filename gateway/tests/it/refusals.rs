@@ -77,13 +77,13 @@ async fn what_is_not_built_is_refused_by_name() {
     for (member, value, expected) in [
         (
             "input",
-            json!([{ "storage_provider": "webdav.dcache", "path": "a/b" }]),
-            r#"input provider "webdav.dcache" (path "a/b")"#,
+            json!([{ "storage_provider": "mqtt.field", "path": "a/b" }]),
+            r#"input provider "mqtt.field" (path "a/b")"#,
         ),
         (
             "output",
-            json!([{ "storage_provider": "s3.aws", "path": "a/b" }]),
-            r#"output provider "s3.aws" (path "a/b")"#,
+            json!([{ "storage_provider": "file.cam", "path": "a/b" }]),
+            r#"output provider "file.cam" (path "a/b")"#,
         ),
         (
             "expose",

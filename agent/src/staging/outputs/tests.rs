@@ -28,7 +28,7 @@ fn left(files: &[(&str, usize)]) -> tempfile::TempDir {
 fn keys(collected: &[Collected]) -> Vec<(&str, &str)> {
     let places = collected.iter().flat_map(|file| &file.places);
     places
-        .map(|(bucket, key)| (bucket.as_str(), key.as_str()))
+        .map(|place| (place.bucket.as_str(), place.key.as_str()))
         .collect()
 }
 
@@ -150,12 +150,27 @@ fn small_files_travel_inside_until_their_sum_is_too_large() {
 }
 
 #[test]
-fn a_provider_that_is_not_built_in_is_named() {
-    let folder = left(&[("a", 1)]);
-    let far = StorageIo {
-        storage_provider: "s3.cloud".to_owned(),
-        ..output("b", &[], &[])
+fn what_goes_elsewhere_says_where_and_the_gateway_brings_it_there() {
+    let folder = left(&[("sub/a", 1)]);
+    let far = |provider: &str, path: &str| StorageIo {
+        storage_provider: provider.to_owned(),
+        ..output(path, &[], &[])
     };
-    let error = collect(folder.path(), &[far]).unwrap_err().to_string();
-    assert!(error.contains("s3.cloud"), "{error}");
+    let outputs = [
+        far("S3.cloud", "bucket/out"),
+        far("webdav.dav", "bucket/out"),
+        far("minio", "bucket/out"),
+    ];
+    let collected = collect(folder.path(), &outputs).unwrap();
+    let place = |provider: &str, bucket: &str, key: &str| Place {
+        provider: provider.to_owned(),
+        bucket: bucket.to_owned(),
+        key: key.to_owned(),
+    };
+    let expected = [
+        place("s3.cloud", "bucket", "out/sub/a"),
+        place("webdav.dav", "", "bucket/out/sub/a"),
+        place("", "bucket", "out/sub/a"),
+    ];
+    assert_eq!(collected[0].places, expected);
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Event, StorageEvent, recognise};
-use crate::service::{Service, StorageIo, StringMap};
+use crate::service::{DEFAULT_PROVIDER, Service, StorageIo, StringMap, split_provider};
 
 /// Clients differ in the unused bits at the end; all of them pad.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -93,7 +93,7 @@ pub fn stage(raw: &[u8], service: &Service) -> Staged {
             text = bare;
             environment.insert("STORAGE_OBJECT_KEY".to_owned(), key.clone());
             environment.insert("EVENT_TIME".to_owned(), time);
-            object(provider, bucket, key)
+            object(source(service, provider, &bucket, &key), bucket, key)
         }
         Event::OneData { space, path, time } => {
             environment.insert("STORAGE_OBJECT_KEY".to_owned(), format!("/{space}/{path}"));
@@ -109,25 +109,31 @@ pub fn stage(raw: &[u8], service: &Service) -> Staged {
             found.unwrap_or_else(|| content(text.clone().into_bytes()))
         }
         Event::DCache { name } => {
-            let input = service
-                .input
-                .iter()
-                .find(|input| input.provider() == ("webdav", DCACHE));
-            let found = input.filter(|_| stays_below(&name)).map(|input| {
+            let found = webdav(service).filter(|_| stays_below(&name)).map(|input| {
+                let (_, id) = input.provider();
                 let path = format!("{}/{name}", input.path);
                 environment.insert("STORAGE_OBJECT_KEY".to_owned(), path.clone());
-                object(format!("webdav.{DCACHE}"), String::new(), path)
+                object(format!("webdav.{id}"), String::new(), path)
             });
             found.unwrap_or_else(|| content(bare.into_bytes()))
         }
         Event::Rucio { scope, name } => {
-            let input = service
-                .input
-                .iter()
-                .map(StorageIo::provider)
-                .find(|(kind, _)| *kind == "rucio");
-            let id = input.map_or("default", |(_, id)| id);
-            object(format!("rucio.{id}"), scope, name)
+            // The storage behind Rucio is reached as `WebDAV`, where the definition says how.
+            let folder = webdav(service).filter(|_| stays_below(&name));
+            if let Some(input) = folder {
+                let (_, id) = input.provider();
+                let path = format!("{}/{name}", input.path);
+                environment.insert("STORAGE_OBJECT_KEY".to_owned(), path.clone());
+                object(format!("webdav.{id}"), String::new(), path)
+            } else {
+                let input = service
+                    .input
+                    .iter()
+                    .map(StorageIo::provider)
+                    .find(|(kind, _)| *kind == "rucio");
+                let id = input.map_or("default", |(_, id)| id);
+                object(format!("rucio.{id}"), scope, name)
+            }
         }
         // The loop above leaves no wrapper.
         Event::Delegated { .. } | Event::ApiGateway { .. } => content(raw.to_vec()),
@@ -145,6 +151,48 @@ pub fn stage(raw: &[u8], service: &Service) -> Staged {
         input,
         environment,
         event_text: text,
+    }
+}
+
+/// The input that dCache's events belong to: the one of `webdav.dcache`, or else the only one of `WebDAV`.
+fn webdav(service: &Service) -> Option<&StorageIo> {
+    let all = || {
+        service
+            .input
+            .iter()
+            .filter(|input| input.provider().0 == "webdav")
+    };
+    all()
+        .find(|input| input.provider().1 == DCACHE)
+        .or_else(|| all().next().filter(|_| all().count() == 1))
+}
+
+/// The provider of an object that an event names. A store says nothing of how a definition calls it, so what is said to be
+/// in the default one is looked for among the inputs, by bucket and folder.
+fn source(service: &Service, provider: String, bucket: &str, key: &str) -> String {
+    let (kind, id) = split_provider(&provider);
+    if id != DEFAULT_PROVIDER {
+        return provider;
+    }
+    let is_of = |input: &&StorageIo| {
+        let (folder_bucket, folder) = input.bucket_and_folder();
+        let below = key.strip_prefix(folder.trim_matches('/'));
+        input.provider().0 == kind
+            && folder_bucket == bucket
+            && (folder.is_empty() || below.is_some_and(|rest| rest.starts_with('/')))
+    };
+    let of = service.input.iter().filter(is_of);
+    let ids: Vec<&str> = of.map(|input| input.provider().1).collect();
+    let only = || {
+        let mut all = service.storage_providers.s3.keys();
+        all.next().filter(|_| kind == "s3" && all.next().is_none())
+    };
+    let defined = service.storage_providers.defines(kind, DEFAULT_PROVIDER);
+    match ids.first() {
+        Some(_) if ids.contains(&DEFAULT_PROVIDER) => provider,
+        Some(id) => format!("{kind}.{id}"),
+        None if defined => provider,
+        None => only().map_or_else(|| provider.clone(), |id| format!("s3.{id}")),
     }
 }
 

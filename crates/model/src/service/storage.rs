@@ -69,6 +69,27 @@ impl StorageProviders {
 }
 
 impl Service {
+    /// Whether an input or output of this (stored) service is the built-in store: by its name, or because its address is
+    /// that of the built-in store.
+    pub fn is_built_in(&self, io: &StorageIo) -> bool {
+        let (kind, id) = io.provider();
+        self.is_own_provider(kind, id)
+    }
+
+    /// The same for a provider by type and id.
+    pub fn is_own_provider(&self, kind: &str, id: &str) -> bool {
+        if kind != "minio" {
+            return false;
+        }
+        let address = |id: &str| {
+            let provider = self.storage_providers.minio.get(id)?;
+            Some(provider.endpoint.trim().trim_end_matches('/'))
+        };
+        id == DEFAULT_PROVIDER
+            || address(id)
+                .is_some_and(|one| !one.is_empty() && address(DEFAULT_PROVIDER) == Some(one))
+    }
+
     /// Outputs of a normalised service that lie inside one of its inputs, so that its results start it again: paths of
     /// the two members.
     pub fn self_triggers(&self) -> Vec<(String, String)> {

@@ -365,9 +365,12 @@ pub struct Spans {
 /// One file to publish.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
-    /// Bucket of the built-in store.
+    /// `<type>.<id>` of a provider elsewhere, to which the gateway delivers; empty for the built-in store.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub provider: String,
+    /// Bucket; empty where the provider has none.
     pub bucket: String,
-    /// Key in it.
+    /// Key in the bucket, or path of the file.
     pub key: String,
     /// Guessed from the name; `application/octet-stream` when in doubt.
     pub content_type: String,

@@ -6,6 +6,7 @@ mod failures;
 mod files;
 mod many;
 mod outages;
+mod providers;
 mod registries;
 mod tls;
 mod triggers;

@@ -1,10 +1,11 @@
 //! Outputs of an attempt, from their arrival to the transaction that publishes them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use spillway_model::service::{Service, split_provider};
 use spillway_model::wire::link::{Attempt, Output, OutputContent, StagedBlob};
 
 use super::CompleteError;
@@ -29,6 +30,18 @@ pub(in crate::queue) struct Staging(Mutex<HashMap<(String, u32), HashMap<i64, Ne
 pub(super) struct Outputs {
     pub(super) blobs: Vec<NewBlob>,
     pub(super) objects: Vec<(NewObject, usize)>,
+    /// The same for storages elsewhere.
+    pub(super) deliveries: Vec<(Delivery, usize)>,
+}
+
+/// An output for a storage elsewhere.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    /// `<type>.<id>`
+    pub(super) provider: String,
+    pub(super) bucket: String,
+    pub(super) key: String,
+    pub(super) content_type: String,
 }
 
 impl Outputs {
@@ -44,6 +57,51 @@ impl Outputs {
                 bytes <= NAMED_BYTES
             })
             .collect()
+    }
+}
+
+/// An object that a job has made.
+fn object(bucket: String, key: String, etag: String, content_type: String) -> NewObject {
+    NewObject {
+        bucket,
+        key,
+        etag,
+        content_type,
+        metadata: BTreeMap::new(),
+        event: "s3:ObjectCreated:Put",
+        principal: String::new(),
+        source_ip: "127.0.0.1".to_owned(),
+        user_agent: concat!("spillway/", env!("CARGO_PKG_VERSION")).to_owned(),
+    }
+}
+
+impl Outputs {
+    /// What is said to be elsewhere but is the built-in store under another name becomes an object of it. Returns the
+    /// number of files for each destination that remains.
+    pub(super) fn bring_home(&mut self, service: &Service) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for (delivery, place) in std::mem::take(&mut self.deliveries) {
+            let (kind, id) = split_provider(&delivery.provider);
+            if service.is_own_provider(kind, id) {
+                let etag = self
+                    .blobs
+                    .get(place)
+                    .map(|blob| blob.md5.clone())
+                    .unwrap_or_default();
+                let Delivery {
+                    bucket,
+                    key,
+                    content_type,
+                    ..
+                } = delivery;
+                self.objects
+                    .push((object(bucket, key, etag, content_type), place));
+            } else {
+                *counts.entry(delivery.provider.clone()).or_insert(0) += 1;
+                self.deliveries.push((delivery, place));
+            }
+        }
+        counts
     }
 }
 
@@ -117,22 +175,22 @@ impl Queue {
                     }
                 }
             };
+            if !output.provider.is_empty() {
+                let delivery = Delivery {
+                    provider: output.provider,
+                    bucket: output.bucket,
+                    key: output.key,
+                    content_type: output.content_type,
+                };
+                collected.deliveries.push((delivery, place));
+                continue;
+            }
             let etag = collected
                 .blobs
                 .get(place)
                 .map(|blob| blob.md5.clone())
                 .unwrap_or_default();
-            let object = NewObject {
-                bucket: output.bucket,
-                key: output.key,
-                etag,
-                content_type: output.content_type,
-                metadata: std::collections::BTreeMap::new(),
-                event: "s3:ObjectCreated:Put",
-                principal: String::new(),
-                source_ip: "127.0.0.1".to_owned(),
-                user_agent: concat!("spillway/", env!("CARGO_PKG_VERSION")).to_owned(),
-            };
+            let object = object(output.bucket, output.key, etag, output.content_type);
             collected.objects.push((object, place));
         }
         Ok(collected)

@@ -277,10 +277,7 @@ impl Dispatcher {
         self.loading = false;
         let Some(catalog) = catalog else { return };
         let catalog = Arc::new(catalog);
-        *self
-            .catalog
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::clone(&catalog);
+        self.catalog.send_replace(Arc::clone(&catalog));
         let gone = self.board.set_catalog(catalog);
         if !gone.is_empty() {
             self.sweep_orphans();

@@ -419,6 +419,7 @@ impl Agent {
 pub(crate) fn output(bucket: &str, key: &str, content: &str) -> Output {
     use base64::Engine as _;
     Output {
+        provider: String::new(),
         bucket: bucket.to_owned(),
         key: key.to_owned(),
         content_type: "text/plain".to_owned(),
