@@ -8,7 +8,6 @@ from requests.exceptions import HTTPError
 pytestmark = pytest.mark.newer
 
 
-@pytest.mark.xfail(reason="not built yet")
 def test_a_volume_lives_from_create_to_delete(client):
     name = f"py-{uuid.uuid4().hex[:10]}"
     created = client.create_volume(name, "64Mi")
@@ -26,7 +25,6 @@ def test_a_volume_lives_from_create_to_delete(client):
 
 
 @pytest.mark.parametrize("name, size", [("Upper", "1Gi"), ("fine", "much"), ("fine", "-1Gi")])
-@pytest.mark.xfail(reason="not built yet")
 def test_nonsense_is_refused(client, name, size):
     with pytest.raises(HTTPError) as refusal:
         client.create_volume(name, size)
