@@ -46,4 +46,26 @@ mod tests {
     fn the_steps_are_valid() {
         super::migrations().validate().unwrap();
     }
+
+    #[test]
+    fn what_buckets_hold_is_counted_when_the_counters_come() {
+        let mut db = rusqlite::Connection::open_in_memory().unwrap();
+        super::prepare(&db).unwrap();
+        super::migrations().to_version(&mut db, 5).unwrap();
+        db.execute_batch(
+            "INSERT INTO buckets VALUES ('full', '', 'private', '[]', '{}', 0), ('empty', '', 'private', '[]', '{}', 0);
+             INSERT INTO objects VALUES ('full', 'a', 1, 5, '', '', '{}', 0), ('full', 'b', 2, 7, '', '', '{}', 0);",
+        )
+        .unwrap();
+        super::migrations().to_latest(&mut db).unwrap();
+        let mut query = db
+            .prepare("SELECT bucket, objects, bytes FROM bucket_usage ORDER BY bucket")
+            .unwrap();
+        let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+        let counted: Vec<(String, i64, i64)> = rows.unwrap().collect::<Result<_, _>>().unwrap();
+        assert_eq!(
+            counted,
+            [("empty".to_owned(), 0, 0), ("full".to_owned(), 2, 12)]
+        );
+    }
 }

@@ -134,3 +134,26 @@ async fn a_full_last_page_says_that_nothing_follows() {
         .unwrap();
     assert_eq!((page.objects[0].key.as_str(), page.next), ("b", None));
 }
+
+#[tokio::test]
+async fn a_page_is_found_by_seeking_and_never_by_sorting() {
+    let (_folder, store) = bucket(vec!["a".to_owned()]).await;
+    let plan = |db: &Connection| {
+        let mut lines = Vec::new();
+        for upper in ["AND key < 'z'", ""] {
+            let sql = format!(
+                "EXPLAIN QUERY PLAN SELECT key, metadata FROM objects WHERE bucket = 'bbb' AND key > 'a' {upper} ORDER BY key"
+            );
+            let mut query = db.prepare(&sql)?;
+            let rows = query.query_map([], |row| row.get::<_, String>(3))?;
+            lines.extend(rows.collect::<Result<Vec<_>, _>>()?);
+        }
+        Ok::<_, ObjectError>(lines)
+    };
+    for line in store.read(plan).await.unwrap() {
+        assert!(
+            line.starts_with("SEARCH objects USING PRIMARY KEY"),
+            "{line}"
+        );
+    }
+}

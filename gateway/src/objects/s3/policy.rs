@@ -152,7 +152,7 @@ fn one(
             .iter()
             .any(|action| action == "s3:*" || action == wanted)
     };
-    if !ACTIONS.iter().all(|action| gives(action)) {
+    if !ACTIONS.iter().all(gives) {
         return Err(beyond("fewer rights than reading, writing and listing"));
     }
     if principals.iter().any(|principal| principal == "*") {
