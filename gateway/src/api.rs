@@ -47,7 +47,6 @@ use crate::queue::Queue;
 use crate::routes::routes;
 use crate::services::Services;
 use crate::store::Store;
-use crate::vault::Vault;
 use crate::volumes::Volumes;
 
 /// What handlers work with.
@@ -64,7 +63,6 @@ pub(crate) struct Parts {
     pub(crate) queue: Queue,
     pub(crate) services: Services,
     pub(crate) gatekeeper: Arc<Gatekeeper>,
-    pub(crate) vault: Arc<Vault>,
     /// People who have come with an OIDC token, and their object-store accounts.
     pub(crate) users: Users,
     pub(crate) room: Arc<Semaphore>,

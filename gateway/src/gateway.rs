@@ -55,6 +55,7 @@ pub struct Gateway {
 
 impl Gateway {
     /// Starts on the data folder and returns once both ports listen.
+    #[allow(clippy::too_many_lines)] // One part after another, in the order in which they need each other.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let (settings, lock) = tokio::task::spawn_blocking(move || prepare(config)).await??;
         let api_listener = listen(settings.listen, "the API").await?;
@@ -125,7 +126,6 @@ impl Gateway {
             queue: queue.clone(),
             services,
             gatekeeper: Arc::new(gatekeeper(&settings, &users)?),
-            vault: Arc::clone(store.vault()),
             users,
             room: Arc::new(Semaphore::new(settings.limits.requests)),
             volumes: volumes.clone(),

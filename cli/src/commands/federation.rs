@@ -145,14 +145,12 @@ async fn change(
     let what = format!("changing the federation of {service:?}");
     let place = path(&["federation", service]);
     let answer = client.exchange(&what, method, &place, Some(body)).await?;
-    match serde_json::from_str::<Value>(&answer) {
-        Ok(now) => context.screen.show(&now, || table(&now)),
-        // It is done, but not everybody could be told.
-        Err(_) => {
-            context.screen.warn(answer);
-            Ok(())
-        }
+    if let Ok(now) = serde_json::from_str::<Value>(&answer) {
+        return context.screen.show(&now, || table(&now));
     }
+    // It is done, but not everybody could be told.
+    context.screen.warn(answer);
+    Ok(())
 }
 
 fn table(federation: &Value) -> Rows {

@@ -125,10 +125,8 @@ fn service_token(
 }
 
 fn in_query(query: &str) -> Option<String> {
-    let pairs = query.split('#').next()?.split('&');
-    let value = pairs
-        .filter_map(|pair| pair.strip_prefix("token="))
-        .next()?;
+    let mut pairs = query.split('#').next()?.split('&');
+    let value = pairs.find_map(|pair| pair.strip_prefix("token="))?;
     Some(percent_decode_str(value).decode_utf8_lossy().into_owned())
 }
 

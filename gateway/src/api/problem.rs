@@ -47,7 +47,7 @@ impl Problem {
             ServiceError::Exists | ServiceError::BucketTaken(_) => {
                 Self::Text(StatusCode::CONFLICT, cause.to_string())
             }
-            ServiceError::Group(text) => Self::bad(text),
+            ServiceError::Group(text) | ServiceError::Federation(text) => Self::bad(text),
             ServiceError::Objects(name @ ObjectError::BucketName { .. }) => {
                 Self::bad(format!("The service specification is not valid: {name}"))
             }
@@ -56,7 +56,6 @@ impl Problem {
             ServiceError::Unavailable(reason) => {
                 Self::bad(format!("The service specification is not valid: {reason}"))
             }
-            ServiceError::Federation(text) => Self::bad(text),
             ServiceError::Volume(VolumeError::Exists) => Self::Text(
                 StatusCode::CONFLICT,
                 "A managed volume with the provided name already exists".to_owned(),

@@ -37,7 +37,7 @@ impl Edit {
         let (clusters, providers) = (take("clusters"), take("storage_providers"));
         let update = members(take("update"), "update")?;
         let delete = take("delete").is_some_and(|value| value == Value::Bool(true));
-        let parts = decode(json!({
+        let parts = decode(&json!({
             "clusters": clusters.unwrap_or(Value::Null),
             "storage_providers": providers.clone().unwrap_or(Value::Null),
         }))?;
@@ -112,7 +112,7 @@ fn members(value: Option<Value>, field: &str) -> Result<Vec<Replica>, String> {
     let Some(value) = value else {
         return Ok(Vec::new());
     };
-    let parts = decode(json!({ "federation": { "members": value } }))
+    let parts = decode(&json!({ "federation": { "members": value } }))
         .map_err(|error| error.replace("federation.members", field))?;
     Ok(parts
         .federation
@@ -120,7 +120,7 @@ fn members(value: Option<Value>, field: &str) -> Result<Vec<Replica>, String> {
         .unwrap_or_default())
 }
 
-fn decode(parts: Value) -> Result<Service, String> {
+fn decode(parts: &Value) -> Result<Service, String> {
     let decoded = Service::from_json(parts.to_string().as_bytes());
     Ok(decoded.map_err(|error| error.to_string())?.service)
 }

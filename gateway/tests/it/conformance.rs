@@ -59,7 +59,7 @@ async fn the_gateway_does_what_its_document_says() {
         }
     }
     let total: u64 = counts.values().sum();
-    println!("{total} requests: {counts:#?}");
+    eprintln!("{total} requests: {counts:#?}");
     assert!(total >= REQUESTS, "only {total} requests were made");
     let failed: Vec<_> = counts
         .keys()

@@ -1,4 +1,4 @@
-//! Tokens of a real OpenID provider: who gets in with them, and who does not.
+//! Tokens of a real `OpenID` provider: who gets in with them, and who does not.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -70,6 +70,7 @@ async fn a_user_comes_in_with_a_token_and_gets_keys_of_his_own() {
 }
 
 #[tokio::test]
+#[allow(clippy::too_many_lines)] // One token after another.
 async fn only_what_the_issuer_has_signed_for_us_opens_anything() {
     let provider = Provider::start().await;
     let gateway = gateway_of(&provider).await;

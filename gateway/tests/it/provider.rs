@@ -1,4 +1,4 @@
-//! A real OpenID provider for the tests: npm's `oidc-provider`, run by node (`tests/oidc/provider.mjs`).
+//! A real `OpenID` provider for the tests: npm's `oidc-provider`, run by node (`tests/oidc/provider.mjs`).
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -148,7 +148,10 @@ impl<'a> Person<'a> {
         let config = person.ask("GET", "/system/config", "").await.json();
         let keys = &config["minio_provider"];
         assert_eq!(keys["access_key"], user);
-        person.keys.1 = keys["secret_key"].as_str().unwrap().to_owned();
+        keys["secret_key"]
+            .as_str()
+            .unwrap()
+            .clone_into(&mut person.keys.1);
         person
     }
 

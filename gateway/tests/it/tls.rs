@@ -261,6 +261,7 @@ async fn a_stalled_handshake_gives_its_place_up() {
 }
 
 #[tokio::test]
+#[allow(clippy::items_after_statements)] // The check of a table stands below it.
 async fn files_that_cannot_be_used_are_named_at_the_start() {
     drop(rustls::crypto::ring::default_provider().install_default());
     let folder = tempfile::tempdir().unwrap();

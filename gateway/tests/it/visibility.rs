@@ -90,6 +90,7 @@ async fn each_cell_of_the_table_holds() {
     }
 }
 
+#[allow(clippy::similar_names, clippy::too_many_lines)] // One row of the table after another.
 async fn check_services(gateway: &TestGateway, callers: &[Who<'_>; 4], owner: &str) {
     // For the administrator's services ann is one of the others, as eve is.
     let owns = |may: u16, others: u16| if owner == "ann" { may } else { others };

@@ -48,7 +48,7 @@ pub(super) struct Provider {
     heard: Instant,
 }
 
-/// The discovery document (OpenID Connect Discovery 1.0, section 3), as far as it matters.
+/// The discovery document (`OpenID` Connect Discovery 1.0, section 3), as far as it matters.
 #[derive(Deserialize)]
 struct Discovered {
     issuer: String,

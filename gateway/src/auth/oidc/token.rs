@@ -39,7 +39,7 @@ pub(super) struct Key {
     pub(super) id: Option<String>,
     /// The only algorithm it is for, if its issuer says so.
     algorithm: Option<Algorithm>,
-    key: DecodingKey,
+    decoding: DecodingKey,
 }
 
 impl Key {
@@ -62,14 +62,14 @@ impl Key {
         Some(Self {
             id: jwk.common.key_id.clone(),
             algorithm,
-            key: DecodingKey::from_jwk(&jwk).ok()?,
+            decoding: DecodingKey::from_jwk(&jwk).ok()?,
         })
     }
 
     fn fits(&self, id: Option<&str>, algorithm: Algorithm) -> bool {
         id.is_none_or(|id| self.id.as_deref() == Some(id))
             && self.algorithm.is_none_or(|only| only == algorithm)
-            && self.key.family() == algorithm.family()
+            && self.decoding.family() == algorithm.family()
     }
 }
 
@@ -117,7 +117,7 @@ pub(super) fn verify(
         .iter()
         .filter(|key| key.fits(header.kid.as_deref(), header.alg))
     {
-        match decode::<Value>(token, &key.key, &checks) {
+        match decode::<Value>(token, &key.decoding, &checks) {
             Ok(verified) => return read(verified.claims),
             Err(error) => {
                 verdict = match error.kind() {

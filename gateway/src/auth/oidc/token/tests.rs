@@ -104,8 +104,8 @@ fn what_is_signed_but_does_not_hold_is_refused_and_no_guess() {
 fn what_the_issuer_did_not_sign_is_forged() {
     let (signer, stranger) = (Signer::new(), Signer::new());
     let good = claims(&json!({}));
-    let signed = signer.sign(&header(), &good);
-    let parts: Vec<_> = signed.split('.').collect();
+    let whole = signer.sign(&header(), &good);
+    let parts: Vec<_> = whole.split('.').collect();
     let root = BASE64.encode(claims(&json!({ "sub": "root" })).to_string());
     let none = BASE64.encode(r#"{"alg":"none","kid":"one"}"#);
     for token in [
