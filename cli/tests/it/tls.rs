@@ -69,11 +69,7 @@ async fn a_key_is_trusted_only_when_the_user_says_so_and_a_changed_one_is_a_loud
     let status = user.run(&["status"]);
     assert_eq!(status.code, 0, "{}", status.stderr);
     let listed = user.run(&["ls", "nothing"]);
-    assert_eq!(
-        listed.code, 3,
-        "the object store was asked: {}",
-        listed.stderr
-    );
+    assert!(listed.stderr.contains("NoSuchBucket"), "{}", listed.stderr);
 
     // An authority's file does as well, and so does not caring.
     let ca = user.path("data/tls/ca.pem").display().to_string();
