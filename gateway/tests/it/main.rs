@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 mod access;
+mod bodies;
 mod buckets;
 mod clients;
 mod conformance;
