@@ -19,7 +19,7 @@ use crate::services::ServiceError;
 
 #[derive(Serialize)]
 #[cfg_attr(test, derive(utoipa::ToSchema))]
-#[cfg_attr(test, schema(as = Federation))]
+#[cfg_attr(test, schema(as = FederationMembers))]
 struct Shown<'a> {
     topology: &'a str,
     /// Null when there are none: clients tell the two apart.
@@ -30,6 +30,7 @@ struct Shown<'a> {
 /// As a client writes it; a few members may be left out.
 #[cfg(test)]
 #[derive(utoipa::ToSchema)]
+#[schema(as = FederationMember)]
 #[allow(dead_code)] // For the document.
 struct Member {
     /// `oscar` or `endpoint`.
@@ -46,6 +47,7 @@ struct Member {
 /// What changes a federation.
 #[cfg(test)]
 #[derive(utoipa::ToSchema)]
+#[schema(as = FederationChange)]
 #[allow(dead_code)] // For the document.
 struct FederationInput {
     members: Option<Vec<Member>>,

@@ -7,7 +7,9 @@ use std::fmt;
 use serde::de::{DeserializeOwned, Deserializer, Visitor, value::Error};
 use serde::{Deserialize, Serialize, forward_to_deserialize_any};
 use serde_json::{Value, json};
-use spillway_model::report::{InputReport, JobPage, JobReport, NodeReport, Touched};
+use spillway_model::report::{
+    DeliveryPage, DeliveryReport, InputReport, JobPage, JobReport, NodeReport, Touched,
+};
 use spillway_model::service::*;
 use spillway_model::wire::link;
 use utoipa::openapi::{RefOr, Schema};
@@ -58,7 +60,9 @@ fn reports_are_those_of_the_model() {
     schemas.check::<link::Attempt>("Attempt");
     schemas.check::<link::Heartbeat>("Heartbeat");
     schemas.check::<link::Pull>("ImagePull");
-    assert_eq!(schemas.raw.len(), 13, "a schema of the file is not checked");
+    schemas.check::<DeliveryPage>("DeliveryPage");
+    schemas.check::<DeliveryReport>("DeliveryReport");
+    assert_eq!(schemas.raw.len(), 15, "a schema of the file is not checked");
 }
 
 /// A file of schemas: once with the order of their members, once as plain JSON.
