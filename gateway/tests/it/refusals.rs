@@ -102,7 +102,6 @@ async fn what_is_not_built_is_refused_by_name() {
         ),
         ("enable_gpu", json!(true), "enable_gpu"),
         ("enable_sgx", json!(true), "enable_sgx"),
-        ("isolation_level", json!("user"), "isolation_level"),
         (
             "kserve",
             json!({ "type": "inference", "storage_uri": "s" }),
