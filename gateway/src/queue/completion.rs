@@ -311,7 +311,7 @@ impl Queue {
         let limit = self.0.settings.deliveries;
         if outbox::waiting(db)? >= limit {
             return Err(PublishError::Refused(format!(
-                "{limit} files wait to be delivered to storages elsewhere, which is the limit; `spillway deliveries list` says why"
+                "{limit} files wait to be delivered to storages elsewhere, which is the limit; GET /spillway/v1/deliveries says why"
             )));
         }
         for (delivery, place) in deliveries {

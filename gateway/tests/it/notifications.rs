@@ -96,10 +96,8 @@ async fn a_service_that_goes_takes_its_triggers_along() {
         rule("mine", "watch", "s3:ObjectCreated:Put", ".txt")
     );
     let at = "/grey?notification=";
-    assert_eq!(
-        s3(&gateway, &Method::PUT, at, configuration).await.status,
-        200
-    );
+    let put = s3(&gateway, &Method::PUT, at, configuration).await;
+    assert_eq!(put.status, 200, "{put:?}");
     assert_eq!(gateway.delete("/system/services/watch").await.status, 204);
     assert_eq!(
         gateway.count("SELECT count(*) FROM triggers WHERE bucket = 'grey'"),

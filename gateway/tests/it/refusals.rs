@@ -91,11 +91,6 @@ async fn what_is_not_built_is_refused_by_name() {
             "expose.api_port 8080",
         ),
         (
-            "volume",
-            json!({ "size": "1Gi", "mount_path": "/data" }),
-            "volume at \"/data\"",
-        ),
-        (
             "mount",
             json!({ "storage_provider": "minio.default", "path": "models" }),
             "mount of \"minio.default\"",

@@ -31,8 +31,7 @@ const SECRETS: [&str; 12] = [
 
 fn definition() -> Value {
     let mut body = service("plants");
-    body["environment"] =
-        json!({ "variables": { "A": "1" }, "secrets": { "KEY": SECRETS[0], "OTHER": SECRETS[1] } });
+    body["environment"] = json!({ "variables": { "A": "1" }, "secrets": { "KEY": SECRETS[0], "OTHER": SECRETS[1], "refresh_token": SECRETS[8] } });
     body["storage_providers"] = json!({
         "s3": { "aws": { "access_key": SECRETS[3], "secret_key": SECRETS[4], "region": "r" } },
         "minio": { "far": { "endpoint": "https://far.example.org", "verify": true, "access_key": "a",
@@ -150,7 +149,7 @@ async fn nothing_secret_of_a_definition_is_found_in_answers_data_or_log() {
 
     let path = "/system/services/plants";
     let shown = gateway.call(Method::GET, path, "").await;
-    let blank = json!({ "KEY": "", "OTHER": "" });
+    let blank = json!({ "KEY": "", "OTHER": "", "refresh_token": "" });
     assert_eq!(shown.json()["environment"]["secrets"], blank);
     for container_secret in &SECRETS[..3] {
         assert!(!shown.text.contains(container_secret), "{}", shown.text);

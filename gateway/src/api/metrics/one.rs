@@ -52,6 +52,16 @@ struct One {
     sources: Vec<Source>,
 }
 
+/// What is shown: everything, or what was asked for.
+#[derive(Serialize)]
+#[serde(untagged)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = ServiceMetricsAnswer))]
+enum Shown {
+    All(All),
+    One(One),
+}
+
 /// Metrics of a service, in the order they are shown.
 const OF_SERVICE: [&str; 6] = [
     "cpu-hours",
@@ -73,7 +83,7 @@ const OF_ALL: [&str; 4] = [
 /// Shows the metrics of a service, or with `metric` one of them.
 #[cfg_attr(test, utoipa::path(get, path = "/system/metrics/{name}", params(Params),
     responses(
-        (status = 200, description = "All metrics, or one.", content((All = "application/json"))),
+        (status = 200, description = "All metrics, or one.", body = Shown),
         (status = 400, description = "The range or the metric makes no sense.", body = super::query::Told),
         (status = 403, description = "The caller may not see the service."),
         (status = 404, description = "There is no such service."),
@@ -101,12 +111,12 @@ pub(in crate::api) async fn show(
     let sums = metrics::totals(&amounts);
     let Some(key) = wanted else {
         let all = OF_SERVICE.map(|key| metric(key, &sums));
-        return Ok(json(&All {
+        return Ok(json(&Shown::All(All {
             service_name: name,
             start,
             end,
             metrics: all.into(),
-        })?);
+        }))?);
     };
     let Metric {
         metric,
@@ -114,7 +124,7 @@ pub(in crate::api) async fn show(
         unit,
         sources,
     } = metric(key, &sums);
-    Ok(json(&One {
+    Ok(json(&Shown::One(One {
         service_id: name,
         metric,
         start,
@@ -122,7 +132,7 @@ pub(in crate::api) async fn show(
         value,
         unit,
         sources,
-    })?)
+    }))?)
 }
 
 fn known(key: &str) -> Result<&'static str, Problem> {
