@@ -324,8 +324,16 @@ impl Queue {
     }
 
     /// A service as it is now, without what is large or secret.
-    pub(crate) fn service(&self, name: &str) -> Option<spillway_model::service::Service> {
-        Some(self.catalog().get(name)?.service.clone())
+    pub(crate) async fn service(
+        &self,
+        name: &str,
+    ) -> Result<Option<spillway_model::service::Service>, StoreError> {
+        if let Some(entry) = self.catalog().get(name) {
+            return Ok(Some(entry.service.clone()));
+        }
+        // It may have been made a moment ago: the catalog follows the table, it does not lead.
+        let catalog = self.0.store.read(Catalog::load).await?;
+        Ok(catalog.get(name).map(|entry| entry.service.clone()))
     }
 
     /// Those who listen to buckets.

@@ -115,7 +115,8 @@ pub(super) async fn put(
     let mut all = Vec::new();
     for queue in queues {
         let trigger = trigger(queue)?;
-        let entry = server.queue.service(&trigger.service);
+        let entry = server.queue.service(&trigger.service).await;
+        let entry = entry.map_err(ObjectError::from)?;
         if !entry.is_some_and(|service| may_see(&caller, &service)) {
             return Err(no_destination(&trigger.service));
         }
